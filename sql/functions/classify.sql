@@ -1,0 +1,16 @@
+-- The label a classifier gives to a vector, and its probability, from the stored weights alone:
+--   SELECT e.question_id, c.label, c.probability FROM embedding e CROSS JOIN LATERAL tagdb.classify(e.embedding, 3) c;
+-- Softmax over one linear function a class (of two classes the first is constantly zero: the logistic function).
+CREATE OR REPLACE FUNCTION tagdb.classify(embedding vector, classifier integer)
+RETURNS TABLE (label text, probability double precision)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1 AS $$
+    SELECT
+        (array_agg(s.class ORDER BY s.score DESC, s.position))[1],
+        1 / sum(exp(greatest(s.score - s.highest, -700)))
+    FROM (
+        SELECT w.class, w.position, z.score, max(z.score) OVER () AS highest
+        FROM tagdb.classifier_weight w
+        CROSS JOIN LATERAL (SELECT w.intercept - (classify.embedding <#> w.coef) AS score) z
+        WHERE w.classifier_id = classify.classifier
+    ) s
+$$;

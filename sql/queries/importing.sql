@@ -1,0 +1,113 @@
+-- What `tagdb import` does between the staging tables that COPY fills and the user's questions and tags.
+-- `place` is a row's place in its file: of two rows with one id, the later one counts.
+
+-- name: create_staging
+CREATE TEMP TABLE staged_question (id bigint, place bigint, title text, label text, created_at timestamptz);
+CREATE TEMP TABLE staged_tag (question_id bigint, place bigint, tag text);
+CREATE TEMP TABLE listed_question (id bigint, place bigint, title text, label text, created_at timestamptz);
+CREATE TEMP TABLE incoming_tag (question_id bigint, position smallint, tag text);
+CREATE TEMP TABLE imported_question (id bigint PRIMARY KEY)
+
+-- name: create_questions
+CREATE TABLE IF NOT EXISTS {schema}.questions (
+    id bigint PRIMARY KEY,
+    title text,
+    label text,
+    created_at timestamptz
+)
+
+-- name: create_tags
+CREATE TABLE IF NOT EXISTS {schema}.tags (
+    question_id bigint NOT NULL,
+    position smallint NOT NULL,
+    tag text NOT NULL,
+    PRIMARY KEY (question_id, position)
+)
+
+-- name: create_tags_index
+-- After the rows: an index grows much faster all at once.
+CREATE INDEX IF NOT EXISTS tags_tag ON tags (tag)
+
+-- name: list_questions
+-- The questions a file speaks of: each once, as its last record has it.
+INSERT INTO listed_question
+SELECT DISTINCT ON (id) id, place, title, label, created_at FROM staged_question ORDER BY id, place DESC
+
+-- name: list_tagged_questions
+-- The same for a file that has only tags.
+INSERT INTO listed_question (id, place) SELECT question_id, min(place) - 1 FROM staged_tag GROUP BY question_id
+
+-- name: analyze_staging
+ANALYZE listed_question;
+ANALYZE staged_tag
+
+-- name: merge_questions
+-- Adds and updates; a column that the file does not have keeps what is there.
+WITH written AS (
+    INSERT INTO questions AS q (id, title, label, created_at)
+    SELECT id, title, label, created_at FROM listed_question ORDER BY id
+    ON CONFLICT (id) DO UPDATE SET
+        title = CASE WHEN :has_title THEN EXCLUDED.title ELSE q.title END,
+        label = CASE WHEN :has_label THEN EXCLUDED.label ELSE q.label END,
+        created_at = CASE WHEN :has_created_at THEN EXCLUDED.created_at ELSE q.created_at END
+    WHERE (:has_title AND q.title IS DISTINCT FROM EXCLUDED.title)
+        OR (:has_label AND q.label IS DISTINCT FROM EXCLUDED.label)
+        OR (:has_created_at AND q.created_at IS DISTINCT FROM EXCLUDED.created_at)
+    RETURNING q.xmax = 0 AS added
+)
+SELECT
+    (SELECT count(*) FROM listed_question) AS listed,
+    count(*) FILTER (WHERE added) AS added,
+    count(*) FILTER (WHERE NOT added) AS updated
+FROM written
+
+-- name: collect_incoming_tags
+-- The tag list of each listed question: that of its last record, each tag once, numbered from 0.
+INSERT INTO incoming_tag
+SELECT question_id, (row_number() OVER (PARTITION BY question_id ORDER BY place) - 1)::smallint, tag
+FROM (
+    SELECT s.question_id, s.tag, min(s.place) AS place
+    FROM staged_tag s JOIN listed_question l ON l.id = s.question_id AND s.place > l.place
+    GROUP BY s.question_id, s.tag
+) t
+
+-- name: analyze_incoming_tags
+ANALYZE incoming_tag
+
+-- name: delete_changed_tags
+WITH deleted AS (
+    DELETE FROM tags t
+    USING listed_question l
+    WHERE t.question_id = l.id
+        AND NOT EXISTS (
+            SELECT FROM incoming_tag i
+            WHERE i.question_id = t.question_id AND i.position = t.position AND i.tag = t.tag
+        )
+    RETURNING t.question_id
+)
+SELECT count(*) FROM deleted
+
+-- name: insert_tags
+WITH inserted AS (
+    INSERT INTO tags (question_id, position, tag)
+    SELECT question_id, position, tag FROM incoming_tag ORDER BY question_id, position
+    ON CONFLICT (question_id, position) DO NOTHING
+    RETURNING question_id
+)
+SELECT count(*) FROM inserted
+
+-- name: note_imported
+INSERT INTO imported_question SELECT id FROM listed_question ON CONFLICT DO NOTHING
+
+-- name: empty_staging
+TRUNCATE staged_question, staged_tag, listed_question, incoming_tag
+
+-- name: delete_missing_questions
+DELETE FROM questions q WHERE NOT EXISTS (SELECT FROM imported_question i WHERE i.id = q.id)
+
+-- name: delete_missing_tags
+DELETE FROM tags t WHERE NOT EXISTS (SELECT FROM imported_question i WHERE i.id = t.question_id)
+
+-- name: analyze
+ANALYZE questions;
+ANALYZE tags

@@ -1,0 +1,44 @@
+-- Nearest tags and nearest questions by cosine distance. Over an index, distances are those of half precision.
+
+-- name: tag_embedding
+SELECT t.embedding::text
+FROM tagdb.tag_vector t JOIN tagdb.embedder e ON e.id = t.embedder_id AND e.active
+WHERE t.tag = :tag
+
+-- name: allow_long_scan
+-- The index goes on until enough rows passed the filters, instead of stopping at the first ef_search candidates.
+SELECT set_config('hnsw.iterative_scan', 'strict_order', true),
+    set_config('hnsw.max_scan_tuples', '2147483647', true),
+    set_config('hnsw.ef_search', CAST(least(1000, greatest(100, 2 * CAST(:k AS integer))) AS text), true)
+
+-- name: tags
+SELECT t.tag, t.questions, t.embedding::halfvec(1024) <=> CAST(:origin AS vector)::halfvec(1024) AS distance
+FROM tagdb.tag_vector t
+WHERE t.embedder_id = :embedder AND t.tag IS DISTINCT FROM :except
+ORDER BY t.embedding::halfvec(1024) <=> CAST(:origin AS vector)::halfvec(1024)
+LIMIT :k
+
+-- name: tags_exact
+SELECT t.tag, t.questions, t.embedding <=> CAST(:origin AS vector) AS distance
+FROM tagdb.tag_vector t
+WHERE t.embedder_id = :embedder AND t.tag IS DISTINCT FROM :except
+ORDER BY distance, t.tag
+LIMIT :k
+
+-- name: questions
+SELECT q.question_id, t.text, v.embedding::halfvec(1024) <=> CAST(:origin AS vector)::halfvec(1024) AS distance
+FROM tagdb.text_vector v
+JOIN tagdb.question q USING (text_id)
+JOIN tagdb.text t ON t.id = v.text_id
+WHERE v.embedder_id = :embedder AND {condition}
+ORDER BY v.embedding::halfvec(1024) <=> CAST(:origin AS vector)::halfvec(1024)
+LIMIT :k
+
+-- name: questions_exact
+SELECT q.question_id, t.text, v.embedding <=> CAST(:origin AS vector) AS distance
+FROM tagdb.text_vector v
+JOIN tagdb.question q USING (text_id)
+JOIN tagdb.text t ON t.id = v.text_id
+WHERE v.embedder_id = :embedder AND {condition}
+ORDER BY distance, q.question_id
+LIMIT :k

@@ -1,0 +1,18 @@
+-- The views tagdb.source and tagdb.source_tag: what gets embedded, and which tag stands on which question.
+
+-- name: exists
+SELECT to_regclass('tagdb.source') IS NOT NULL
+
+-- name: description
+SELECT obj_description(to_regclass('tagdb.source'), 'pg_class')
+
+-- name: user_columns
+-- The columns of the user's table of that name, as the search path finds it.
+SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type
+FROM pg_attribute a
+WHERE a.attrelid = to_regclass(:table_name) AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum
+
+-- name: user_schema
+-- Where an unqualified CREATE TABLE puts the user's tables: never into tagdb's own schema.
+SELECT s FROM unnest(current_schemas(false)) WITH ORDINALITY AS p (s, place) WHERE s <> 'tagdb' ORDER BY place LIMIT 1

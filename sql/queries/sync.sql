@@ -1,0 +1,165 @@
+-- The difference between what the user's tables say and what tagdb has stored, and how it is made to vanish.
+
+-- name: take_lock
+SELECT pg_try_advisory_lock(1952540530)
+
+-- name: release_lock
+SELECT pg_advisory_unlock(1952540530)
+
+-- name: lock_holder
+SELECT a.pid, a.backend_start
+FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid = 1952540530 AND l.granted
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+
+-- name: stage_changes
+-- Questions whose text is not the stored one. One pass over the source; the texts themselves are compared.
+CREATE TEMP TABLE change AS
+SELECT
+    coalesce(s.question_id, k.question_id) AS question_id,
+    k.text_id AS old_text_id,
+    k.question_id IS NULL AS new,
+    s.question_id IS NULL AS gone,
+    s.text,
+    sha256(convert_to(s.text, 'UTF8')) AS hash
+FROM tagdb.source s
+FULL JOIN (
+    SELECT q.question_id, q.text_id, t.text FROM tagdb.question q JOIN tagdb.text t ON t.id = q.text_id
+) k USING (question_id)
+WHERE s.text IS DISTINCT FROM k.text
+
+-- name: count_changes
+SELECT
+    count(*) FILTER (WHERE new) AS new,
+    count(*) FILTER (WHERE NOT new AND NOT gone) AS changed,
+    count(*) FILTER (WHERE gone) AS gone,
+    count(*) FILTER (WHERE question_id IS NULL) AS without_id,
+    count(*) - count(DISTINCT question_id) AS repeated
+FROM change
+
+-- name: repeated_example
+SELECT question_id FROM change GROUP BY question_id HAVING count(*) > 1 ORDER BY question_id LIMIT 1
+
+-- name: analyze_changes
+ANALYZE change
+
+-- name: insert_texts
+-- In the order of the texts, so that neighbours in the table share their beginnings.
+INSERT INTO tagdb.text (hash, text)
+SELECT hash, text
+FROM (SELECT DISTINCT hash, text FROM change WHERE NOT gone) t
+ORDER BY text COLLATE "C"
+ON CONFLICT (hash) DO NOTHING
+
+-- name: upsert_questions
+INSERT INTO tagdb.question (question_id, text_id)
+SELECT c.question_id, t.id
+FROM change c JOIN tagdb.text t USING (hash)
+WHERE NOT c.gone
+ORDER BY c.question_id
+ON CONFLICT (question_id) DO UPDATE SET text_id = EXCLUDED.text_id, seen_at = now()
+
+-- name: delete_gone_questions
+DELETE FROM tagdb.question q USING change c WHERE c.gone AND q.question_id = c.question_id
+
+-- name: delete_gone_labels
+DELETE FROM tagdb.labels l USING change c WHERE c.gone AND l.question_id = c.question_id
+
+-- name: delete_orphaned_texts
+-- Vectors and failures of a text nobody has any more go with it.
+DELETE FROM tagdb.text t
+USING (SELECT DISTINCT old_text_id AS id FROM change WHERE NOT new) o
+WHERE t.id = o.id AND NOT EXISTS (SELECT FROM tagdb.question q WHERE q.text_id = t.id)
+
+-- name: analyze_texts
+ANALYZE tagdb.text, tagdb.question
+
+-- name: drop_changes
+DROP TABLE change
+
+-- name: count_due_texts
+SELECT count(*)
+FROM tagdb.text t
+WHERE NOT EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = t.id AND v.embedder_id = :embedder)
+    AND NOT EXISTS (SELECT FROM tagdb.failure f WHERE f.text_id = t.id AND f.embedder_id = :embedder)
+
+-- name: count_due_after_changes
+-- Distinct texts without a vector once `change` is applied; nothing is written.
+SELECT
+    (SELECT count(DISTINCT c.hash)
+     FROM change c LEFT JOIN tagdb.text t USING (hash)
+     WHERE NOT c.gone
+        AND NOT EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = t.id AND v.embedder_id = :embedder)
+        AND NOT EXISTS (SELECT FROM tagdb.failure f WHERE f.text_id = t.id AND f.embedder_id = :embedder))
+    + (SELECT count(*)
+     FROM tagdb.text t
+     WHERE NOT EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = t.id AND v.embedder_id = :embedder)
+        AND NOT EXISTS (SELECT FROM tagdb.failure f WHERE f.text_id = t.id AND f.embedder_id = :embedder)
+        AND NOT EXISTS (SELECT FROM change c WHERE c.hash = t.hash)
+        AND EXISTS (
+            SELECT FROM tagdb.question q
+            WHERE q.text_id = t.id AND NOT EXISTS (SELECT FROM change c WHERE c.question_id = q.question_id)))
+FROM (SELECT) AS nothing
+
+-- name: stage_due_texts
+-- Numbered in the order of the texts: blocks of neighbours share most of their prefixes.
+CREATE TEMP TABLE due AS
+SELECT row_number() OVER (ORDER BY t.text COLLATE "C") AS place, t.id AS text_id
+FROM (
+    SELECT t.id, t.text
+    FROM tagdb.text t
+    WHERE NOT EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = t.id AND v.embedder_id = :embedder)
+        AND NOT EXISTS (SELECT FROM tagdb.failure f WHERE f.text_id = t.id AND f.embedder_id = :embedder)
+    ORDER BY t.id
+    LIMIT :limit
+) t
+
+-- name: index_due_texts
+CREATE UNIQUE INDEX ON due (place);
+ANALYZE due
+
+-- name: count_staged_due
+SELECT count(*) FROM due
+
+-- name: due_block
+SELECT t.id, t.text
+FROM due d JOIN tagdb.text t ON t.id = d.text_id
+WHERE d.place > :after AND d.place <= :after + :size
+ORDER BY d.place
+
+-- name: drop_due
+DROP TABLE due
+
+-- name: create_vector_staging
+CREATE TEMP TABLE staged_vector (text_id bigint, tokens integer, truncated boolean, embedding vector)
+
+-- name: insert_vectors
+INSERT INTO tagdb.text_vector (text_id, embedder_id, tokens, truncated, embedding)
+SELECT s.text_id, :embedder, s.tokens, s.truncated, s.embedding
+FROM staged_vector s
+WHERE EXISTS (SELECT FROM tagdb.text t WHERE t.id = s.text_id)
+ON CONFLICT (text_id, embedder_id) DO NOTHING
+
+-- name: empty_vector_staging
+TRUNCATE staged_vector
+
+-- name: record_failures
+INSERT INTO tagdb.failure (text_id, embedder_id, reason)
+SELECT t.id, :embedder, f.reason
+FROM unnest(CAST(:text_ids AS bigint[]), CAST(:reasons AS text[])) AS f (text_id, reason)
+JOIN tagdb.text t ON t.id = f.text_id
+ORDER BY t.id
+ON CONFLICT (text_id, embedder_id) DO UPDATE SET
+    reason = EXCLUDED.reason, attempts = tagdb.failure.attempts + 1, last_at = now()
+
+-- name: analyze_vectors
+ANALYZE tagdb.text_vector
+
+-- name: last_rate
+-- Distinct texts a second of the last sync that embedded enough of them with this embedder to tell.
+SELECT (detail->>'texts_per_second')::double precision
+FROM tagdb.run
+WHERE command = 'sync' AND status = 'done' AND (detail->>'embedder_id')::integer = :embedder
+    AND (detail->>'texts_per_second') IS NOT NULL
+ORDER BY id DESC
+LIMIT 1

@@ -1,0 +1,5 @@
+"""`python -m tagdb` is `tagdb`."""
+
+from tagdb.cli import main
+
+main()

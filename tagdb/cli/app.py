@@ -1,0 +1,106 @@
+"""The commands put together, and the one place where a failure becomes a line, a hint and an exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from tagdb import config
+from tagdb.cli import (
+    common,
+    db,
+    demo,
+    embedder,
+    export,
+    importing,
+    index,
+    models,
+    nearest,
+    predict,
+    status,
+    sync,
+    train,
+)
+from tagdb.errors import TagdbError
+
+_HELP = """Labels and neighbours for your questions, kept fresh inside PostgreSQL by ELMo and pgvector.
+
+Start with [bold]tagdb demo[/bold]: the whole loop on a bundled sample, on a database of its own.
+On your own data: [bold]tagdb import[/bold] FILE, [bold]tagdb sync[/bold], [bold]tagdb train[/bold] --query SQL.
+Then read the table labels.
+"""
+
+_EPILOG = (
+    "The database is that of --db-url, TAGDB_DATABASE_URL, DATABASE_URL or PGHOST/PGSERVICE, in this order; "
+    "without any of them tagdb runs a PostgreSQL of its own. "
+    "Every option can be set in the environment: TAGDB_SYNC_LIMIT=1000 is `tagdb sync --limit 1000`.  \n\n"
+    "Exit codes: 0 done; 1 some rows failed, or a handled error; 2 wrong usage; 3 no connection, right, extension, "
+    "schema or model; 4 a check did not hold; 130, 143 stopped by a signal."
+)
+
+
+class _Boundary(TyperGroup):
+    """Ends every failure tagdb knows in one line that says what, and one that says what to type next."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except TagdbError as error:
+            if common.verbosity.traceback:
+                traceback.print_exc()
+            typer.echo(f"error: {error}", err=True)
+            if error.hint:
+                typer.echo(f" next: {error.hint}", err=True)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            typer.echo("stopped", err=True)
+            raise typer.Exit(130) from None
+        except BrokenPipeError:
+            sys.stderr.close()
+            raise typer.Exit(0) from None
+
+
+app = typer.Typer(
+    cls=_Boundary,
+    help=_HELP,
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"tagdb {config.VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("demo")(demo.demo)
+app.command("import")(importing.import_)
+app.command("sync")(sync.sync)
+app.command("train")(train.train)
+app.command("predict")(predict.predict)
+app.command("nearest")(nearest.nearest)
+app.command("status")(status.status)
+app.add_typer(export.app, name="export")
+app.add_typer(models.app, name="models")
+app.add_typer(embedder.app, name="embedder")
+app.add_typer(index.app, name="index")
+app.add_typer(db.app, name="db")

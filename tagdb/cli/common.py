@@ -1,0 +1,111 @@
+"""Options that mean the same in every command, and how results are printed: data to stdout, the rest to stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import typer
+
+
+@dataclass
+class Verbosity:
+    """How much the running command says."""
+
+    quiet: bool = False
+    traceback: bool = False
+
+
+verbosity = Verbosity()
+
+
+def _set_quiet(value: bool) -> bool:
+    verbosity.quiet = value
+    return value
+
+
+def _set_verbose(value: bool) -> bool:
+    verbosity.traceback = value
+    return value
+
+
+DbUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--db-url",
+        help="PostgreSQL URL or libpq key=value string. Default: see `tagdb --help`.",
+        metavar="URL",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object (or one a line, for lists).")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_set_quiet, help="Print results only.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", callback=_set_verbose, help="Show tracebacks of errors.")]
+Seed = Annotated[int, typer.Option("--seed", help="Number that random choices start from.")]
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
+
+
+def print_json(value: Any) -> None:
+    """Print one value as one line of JSON."""
+    typer.echo(json.dumps(value, default=_plain, ensure_ascii=False))
+
+
+def print_table(rows: Iterable[Sequence[Any]], columns: Sequence[str]) -> None:
+    """Print rows as a table: ruled on a terminal, aligned text elsewhere."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    body = [list(row) for row in rows]
+    for index, name in enumerate(columns):
+        numeric = bool(body) and all(isinstance(row[index], int | float) for row in body)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in body:
+        table.add_row(*(Text(_shown(value)) for value in row))
+    console = Console(soft_wrap=False)
+    if not console.is_terminal:
+        console = Console(width=200)
+    console.print(table)
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """Print names and values under each other."""
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        typer.echo(f"{name:<{width}}  {_shown(value)}")
+
+
+def duration(seconds: float) -> str:
+    """Say seconds as people do: 8 s, 1:05, 2:03:20."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, frozenset | set | tuple):
+        return list(value)
+    return str(value)

@@ -1,0 +1,85 @@
+"""`tagdb db`: the database itself, and the server tagdb runs when you name none."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tagdb.cli.common import DbUrl, Quiet, Verbose
+from tagdb.cli.reporting import reporter
+
+app = typer.Typer(
+    help="Reach the database, run the embedded server, bring the schema up to date.", no_args_is_help=True
+)
+
+
+@app.command("url")
+def url(db_url: DbUrl = None, quiet: Quiet = False) -> None:  # noqa: ARG001
+    """Print the connection URL, without its password. The embedded server then runs on, until `tagdb db stop`.
+
+    Example:
+
+        psql "$(tagdb db url)"
+    """
+    from tagdb.pipeline import server
+
+    typer.echo(server.url(db_url, reporter()))
+
+
+@app.command("psql", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def psql(ctx: typer.Context, db_url: DbUrl = None, quiet: Quiet = False) -> None:  # noqa: ARG001
+    """Open psql on the database; further options go to psql.
+
+    Examples:
+
+        tagdb db psql
+
+        tagdb db psql -c 'SELECT label, count(*) FROM labels GROUP BY label'
+    """
+    from tagdb.pipeline import server
+
+    raise typer.Exit(server.psql(db_url, ctx.args, reporter()))
+
+
+@app.command("start")
+def start(quiet: Quiet = False) -> None:  # noqa: ARG001
+    """Start the embedded server and let it run on.
+
+    Example:
+
+        tagdb db start
+    """
+    from tagdb.pipeline import server
+
+    typer.echo(server.start(reporter()))
+
+
+@app.command("stop")
+def stop(
+    force: Annotated[bool, typer.Option("--force", help="Stop it even while another tagdb uses it.")] = False,
+    quiet: Quiet = False,  # noqa: ARG001
+) -> None:
+    """Stop the embedded server.
+
+    Example:
+
+        tagdb db stop
+    """
+    from tagdb.pipeline import server
+
+    typer.echo("stopped" if server.stop(force=force) else "it was not running")
+
+
+@app.command("migrate")
+def migrate(db_url: DbUrl = None, quiet: Quiet = False, verbose: Verbose = False) -> None:  # noqa: ARG001
+    """Make schema tagdb, or bring it to what this version works on. Your own tables are not touched.
+
+    Example:
+
+        tagdb db migrate --db-url postgresql://me@db.example.org/questions
+    """
+    from tagdb.pipeline import opening
+
+    changed = opening.migrate(db_url, reporter())
+    typer.echo("schema tagdb is up to date now" if changed else "schema tagdb was up to date")

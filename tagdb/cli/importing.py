@@ -1,0 +1,92 @@
+"""`tagdb import`: questions and tags from files."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_json
+from tagdb.cli.reporting import reporter
+
+if TYPE_CHECKING:
+    from tagdb.pipeline.importing import ImportResult
+
+
+def import_(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE…", help="CSV, TSV or Posts.xml, also as .gz; - is standard input."),
+    ],
+    format: Annotated[  # noqa: A002
+        str | None,
+        typer.Option(
+            help="Take the files for this: tagdataset, csv, tsv, stacklite, sede or posts-xml.",
+            show_default=False,
+        ),
+    ] = None,
+    id_column: Annotated[
+        str | None, typer.Option(help="Column of the question's id; row-number counts the rows instead.")
+    ] = None,
+    title_column: Annotated[str | None, typer.Option(help="Column of the title; none leaves it out.")] = None,
+    tags_column: Annotated[str | None, typer.Option(help="Column of the tags.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column of the known label; none leaves it out.")] = None,
+    created_column: Annotated[str | None, typer.Option(help="Column of the creation time.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Remove the questions that the files do not have.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row, with nothing written.")] = False,
+    db_url: DbUrl = None,
+    as_json: Json = False,
+    quiet: Quiet = False,  # noqa: ARG001
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """Add and update questions and tags from files; the format is recognised.
+
+    Taken are: the notebook's tagdataset.csv; CSV and TSV with id, title, tags and label columns in any order; the
+    question and tag files of StackLite and StackSample; exports of the Stack Exchange Data Explorer; Posts.xml of a
+    data dump. Tags may be written `a b`, `<a><b>`, `a|b`, `a,b` or as a Python list.
+
+    Several files are one import: all of it is stored, or nothing.
+
+    Examples:
+
+        tagdb import Posts.xml
+
+        tagdb import questions.csv.gz question_tags.csv.gz
+
+        tagdb import titles.tsv --id-column row-number --title-column title
+
+        curl -s https://example.org/questions.csv | tagdb import -
+    """
+    from tagdb.pipeline import importing, opening
+
+    report = reporter()
+    database = opening.open_database(db_url, report)
+    columns = importing.Columns(id_column, title_column, tags_column, label_column, created_column)
+    result = importing.import_files(
+        database, files, report, format=format, columns=columns, strict=strict, replace=replace
+    )
+    if as_json:
+        print_json(asdict(result))
+    else:
+        _print(result)
+    if result.bad:
+        raise typer.Exit(1)
+
+
+def _print(result: ImportResult) -> None:
+    skipped = "".join(f", {count:,} skipped ({reason})" for reason, count in result.skipped.items())
+    bad = "".join(f", {count:,} bad ({reason})" for reason, count in result.bad.items())
+    typer.echo(f"read {result.records:,} records{skipped}{bad}")
+    typer.echo(
+        f"questions: {result.added:,} added, {result.updated:,} updated, {result.unchanged:,} unchanged, "
+        f"{result.removed:,} removed"
+    )
+    typer.echo(f"tags: {result.tags_added:,} added, {result.tags_removed:,} removed")
+    for example in result.bad_examples:
+        typer.echo(f"  {example}", err=True)
+    if len(result.bad_examples) < sum(result.bad.values()):
+        typer.echo(f"  … and {sum(result.bad.values()) - len(result.bad_examples):,} more", err=True)
+    typer.echo("next: tagdb sync", err=True)

@@ -1,0 +1,70 @@
+"""`tagdb index`: the HNSW indexes behind fast neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+
+from tagdb.cli.common import DbUrl, Json, Quiet, print_json, print_table
+from tagdb.cli.reporting import reporter
+
+if TYPE_CHECKING:
+    from tagdb.pipeline.indexing import IndexStatus
+
+app = typer.Typer(help="Build, drop and show the indexes behind fast neighbours.", no_args_is_help=True)
+
+
+@app.command("build")
+def build(db_url: DbUrl = None, as_json: Json = False, quiet: Quiet = False) -> None:  # noqa: ARG001
+    """Build the indexes that are missing; sync does so by itself once there are enough vectors.
+
+    Example:
+
+        tagdb index build
+    """
+    from tagdb.pipeline import indexing, opening
+
+    report = reporter()
+    _print(indexing.build(opening.open_database(db_url, report), report), as_json)
+
+
+@app.command("drop")
+def drop(db_url: DbUrl = None, as_json: Json = False, quiet: Quiet = False) -> None:  # noqa: ARG001
+    """Drop the indexes; neighbours are then found by reading every vector.
+
+    Example:
+
+        tagdb index drop
+    """
+    from tagdb.pipeline import indexing, opening
+
+    _print(indexing.drop(opening.open_database(db_url, reporter())), as_json)
+
+
+@app.command("status")
+def status(db_url: DbUrl = None, as_json: Json = False, quiet: Quiet = False) -> None:  # noqa: ARG001
+    """Show which indexes stand, and how large they are.
+
+    Example:
+
+        tagdb index status
+    """
+    from tagdb.pipeline import indexing, opening
+
+    _print(indexing.show(opening.open_database(db_url, reporter())), as_json)
+
+
+def _print(found: Sequence[IndexStatus], as_json: bool) -> None:
+    if as_json:
+        for each in found:
+            print_json(asdict(each))
+        return
+    print_table(
+        ((i.relation, i.built, i.vectors, f"{i.bytes / 2**20:.0f} MB") for i in found),
+        ("on", "built", "vectors", "size"),
+    )
+    if any(not i.built and i.vectors for i in found):
+        typer.echo("next: tagdb index build", err=True)

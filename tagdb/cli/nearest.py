@@ -1,0 +1,65 @@
+"""`tagdb nearest`: neighbours of a tag or of free text."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_json, print_table
+from tagdb.cli.reporting import reporter
+from tagdb.errors import UsageError
+
+
+def nearest(
+    wanted: Annotated[str, typer.Argument(metavar="TAG|TEXT", help="A tag of your questions, or any text.")],
+    questions: Annotated[bool, typer.Option("--questions", help="Find questions instead of tags.")] = False,
+    k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="How many.")] = 10,
+    where: Annotated[
+        str | None,
+        typer.Option(help="SQL condition on the columns of questions (or of your own source).", metavar="SQL"),
+    ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare with every vector instead of asking the index.")
+    ] = False,
+    db_url: DbUrl = None,
+    as_json: Json = False,
+    quiet: Quiet = False,  # noqa: ARG001
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """Show the tags nearest to a tag or a text, or with --questions the nearest questions.
+
+    A tag stands for the mean vector of its questions. In SQL: tagdb.nearest_tags('pandas', 10) and
+    tagdb.nearest_questions(4711, 10).
+
+    Examples:
+
+        tagdb nearest pandas
+
+        tagdb nearest 'java spring security' --questions -k 5
+
+        tagdb nearest pandas --questions --where "created_at > '2020-01-01'"
+    """
+    from tagdb.pipeline import nearest as use_case
+    from tagdb.pipeline import opening
+
+    if where and not questions:
+        raise UsageError("--where filters questions", hint=f"tagdb nearest {wanted!r} --questions --where …")
+    report = reporter()
+    database = opening.open_database(db_url, report)
+    if questions:
+        result = use_case.nearest_questions(database, wanted, k, report, where=where, exact=exact)
+    else:
+        result = use_case.nearest_tags(database, wanted, k, report, exact=exact)
+    for each in result.found if as_json else ():
+        print_json({name: value for name, value in asdict(each).items() if value is not None})
+    if not as_json and questions:
+        print_table(((each.name, each.distance, each.text) for each in result.found), ("question", "distance", "text"))
+    elif not as_json:
+        print_table(
+            ((each.name, each.distance, each.questions) for each in result.found),
+            ("tag", "distance", "questions"),
+        )
+    if not result.complete:
+        report.say(f"only {len(result.found)} of {k}: there are no more that fit")

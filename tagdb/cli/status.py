@@ -1,0 +1,64 @@
+"""`tagdb status`: how current everything is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_facts, print_json
+from tagdb.cli.reporting import reporter
+from tagdb.errors import CheckFailed
+
+if TYPE_CHECKING:
+    from tagdb.pipeline.status import Status
+
+
+def status(
+    check: Annotated[bool, typer.Option("--check", help="Exit with 4 unless everything is current.")] = False,
+    db_url: DbUrl = None,
+    as_json: Json = False,
+    quiet: Quiet = False,  # noqa: ARG001
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """Show how current texts, vectors, labels and indexes are, in exact counts.
+
+    Examples:
+
+        tagdb status
+
+        tagdb status --check || mail -s 'tagdb is behind' you@example.org
+    """
+    from tagdb.pipeline import opening
+    from tagdb.pipeline import status as use_case
+
+    picture = use_case.status(opening.open_database(db_url, reporter()))
+    print_json(picture.as_json()) if as_json else _print(picture)
+    if check and not picture.current:
+        raise CheckFailed("not everything is current", hint="tagdb sync")
+
+
+def _print(picture: Status) -> None:
+    switching = f" (switching to {picture.switching_to})" if picture.switching_to else ""
+    failures = ", ".join(f"{count:,} {reason}" for reason, count in picture.failures.items())
+    last = picture.last_run
+    facts = {
+        "what is embedded": picture.source or "nothing yet: tagdb import, then tagdb sync",
+        "questions": f"{picture.rows:,} ({picture.new:,} new, {picture.changed:,} changed, {picture.gone:,} gone)",
+        "distinct texts": picture.texts,
+        "  embedded": f"{picture.embedded:,}" + (f" ({picture.truncated:,} truncated)" if picture.truncated else ""),
+        "  due": picture.due,
+        "  without a vector": f"{picture.failed:,}" + (f" ({failures})" if failures else ""),
+        "tags": picture.tags,
+        "labelled questions": picture.labelled,
+        "labels due": picture.stale,
+        "embedder": f"{picture.embedder or '–'}{switching}",
+        "classifier": picture.classifier,
+    }
+    for index in picture.indexes:
+        size = f"{index.bytes / 2**20:,.0f} MB on {index.vectors:,} vectors"
+        facts[f"index on {index.relation}"] = size if index.built else f"none ({index.vectors:,} vectors)"
+    if last:
+        facts["last run"] = f"{last['command']} at {last['started_at']:%Y-%m-%d %H:%M:%S}: {last['status']}"
+    print_facts(facts)
+    typer.echo("everything is current" if picture.current else "not current: tagdb sync")

@@ -1,0 +1,124 @@
+"""`tagdb sync`: the main job."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, duration, print_facts, print_json
+from tagdb.cli.reporting import reporter
+
+if TYPE_CHECKING:
+    from tagdb.pipeline.sync import Plan, SyncResult
+
+
+def sync(
+    text: Annotated[
+        str | None,
+        typer.Option(help="What to embed: tags (the first time), title or title+tags. It is remembered."),
+    ] = None,
+    source_sql: Annotated[
+        str | None,
+        typer.Option(help="Embed your own tables: a SELECT of question_id and text. It is remembered."),
+    ] = None,
+    source_tags_sql: Annotated[
+        str | None, typer.Option(help="The tags of your own tables: a SELECT of question_id and tag.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Embed at most this many texts; the rest stays due.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Texts that are embedded and committed together.")] = 8192,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Embed a longer text up to this token.")] = 512,
+    index: Annotated[
+        bool, typer.Option("--index/--no-index", help="Build the index when there is enough for one.")
+    ] = True,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Say what there is to do, and do nothing.")] = False,
+    db_url: DbUrl = None,
+    as_json: Json = False,
+    quiet: Quiet = False,  # noqa: ARG001
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """Embed what changed, renew tag vectors, and predict the labels that are due.
+
+    One pass, then it ends: put it in cron. It can be stopped or killed at any time; the next run goes on from there.
+    A second run with nothing changed writes nothing.
+
+    Examples:
+
+        tagdb sync
+
+        tagdb sync --dry-run
+
+        tagdb sync --text title
+
+        tagdb sync --source-sql 'SELECT id AS question_id, subject AS text FROM tickets'
+    """
+    from tagdb.pipeline import opening
+    from tagdb.pipeline import sync as use_case
+
+    report = reporter()
+    database = opening.open_database(db_url, report)
+    choice = use_case.Choice(text, source_sql, source_tags_sql)
+    if dry_run:
+        plan = use_case.plan(database, choice, report)
+        print_json(asdict(plan)) if as_json else _print_plan(plan)
+        return
+    result = use_case.sync(
+        database, choice, report, limit=limit, max_tokens=max_tokens, block_size=batch_size, index=index
+    )
+    print_json(_as_json(result)) if as_json else _print_result(result)
+    if result.label_fault:
+        raise result.label_fault
+    if result.failed:
+        raise typer.Exit(1)
+
+
+def _print_plan(plan: Plan) -> None:
+    changes = plan.changes
+    print_facts(
+        {
+            "questions new": changes.new,
+            "questions changed": changes.changed,
+            "questions gone": changes.gone,
+            "texts to embed": plan.texts_due,
+            "labels to write": plan.labels_due if plan.labels_due is not None else "no classifier yet",
+            "estimated time": duration(plan.seconds) if plan.seconds is not None else "unknown before a first sync",
+        }
+    )
+
+
+def _print_result(result: SyncResult) -> None:
+    changes, embedded = result.changes, result.embedded
+    rate = f", {embedded.texts_per_second:,.0f}/s" if embedded.texts_per_second else ""
+    typer.echo(f"questions: {changes.new:,} new, {changes.changed:,} changed, {changes.gone:,} gone")
+    notes = [f"{embedded.due:,} due", f"{embedded.texts:,} embedded{rate}"]
+    notes += [f"{embedded.truncated:,} of them truncated"] * bool(embedded.truncated)
+    notes += [f"{result.without_token:,} skipped (no token)"] * bool(result.without_token)
+    notes += [f"{result.failed:,} failed"] * bool(result.failed)
+    notes += [f"{result.texts_left:,} still due"] * bool(result.texts_left)
+    typer.echo(f"texts: {', '.join(notes)}")
+    typer.echo(f"tags: {result.tags:,} averaged, {result.tags_removed:,} removed")
+    typer.echo(f"labels: {result.labelled:,} written, {result.labels_removed:,} removed")
+    for relation in result.indexed:
+        typer.echo(f"index: built on {relation}")
+
+
+def _as_json(result: SyncResult) -> dict[str, Any]:
+    fault = result.label_fault
+    return {
+        **asdict(result.changes),
+        "texts_due": result.embedded.due,
+        "embedded": result.embedded.texts,
+        "truncated": result.embedded.truncated,
+        "without_token": result.without_token,
+        "failed": result.failed,
+        "texts_left": result.texts_left,
+        "tags": result.tags,
+        "tags_removed": result.tags_removed,
+        "labelled": result.labelled,
+        "labels_removed": result.labels_removed,
+        "label_fault": str(fault) if fault else None,
+        "indexed": result.indexed,
+        "embedder": result.embedder,
+        "texts_per_second": result.embedded.texts_per_second,
+    }

@@ -1,0 +1,120 @@
+"""`tagdb train`: a classifier from a SQL query."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tagdb.cli.common import DbUrl, Json, Quiet, Seed, Verbose, print_json
+from tagdb.cli.reporting import reporter
+from tagdb.errors import UsageError
+
+if TYPE_CHECKING:
+    from tagdb.pipeline.train import TrainResult
+
+
+def train(
+    query: Annotated[
+        str | None,
+        typer.Option(help="A SELECT of question_id (or id) and label; - reads it from standard input."),
+    ] = None,
+    query_file: Annotated[Path | None, typer.Option(help="Read the SELECT from a file.")] = None,
+    name: Annotated[str | None, typer.Option(help="What to call the classifier.")] = None,
+    sample: Annotated[int | None, typer.Option(min=2, help="Take a random part of so many rows.")] = None,
+    test_size: Annotated[float, typer.Option(help="Share of the texts held out for testing.")] = 0.3,
+    seed: Seed = 0,
+    regularization: Annotated[float, typer.Option("--C", help="Inverse strength of the L2 penalty.")] = 1.0,
+    max_iter: Annotated[int, typer.Option(min=1, help="Iterations of the solver at most.")] = 500,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds the query may run.")] = 300,
+    activate: Annotated[
+        bool, typer.Option("--activate", help="Use it for labels even if it is not the better one.")
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the confusion matrix into this file (.png, .svg or .pdf).", dir_okay=False),
+    ] = None,
+    db_url: DbUrl = None,
+    as_json: Json = False,
+    quiet: Quiet = False,  # noqa: ARG001
+    verbose: Verbose = False,  # noqa: ARG001
+) -> None:
+    """Fit a logistic regression on the rows of a query, test it on texts it has not seen, and store it.
+
+    The query runs read-only. Texts are split 70/30, stratified by label, and never stand on both sides.
+    The new classifier is used for labels when it is the first, when it beats the one in use on the same held-out rows,
+    or with --activate.
+
+    Examples:
+
+        tagdb train --query 'SELECT id AS question_id, label FROM questions WHERE label IS NOT NULL'
+
+        tagdb train --query-file python-or-java.sql --sample 10000 --plot confusion.png
+    """
+    from tagdb.pipeline import opening
+    from tagdb.pipeline import train as use_case
+
+    report = reporter()
+    text = _query(query, query_file)
+    database = opening.open_database(db_url, report)
+    settings = use_case.TrainSettings(sample, test_size, seed, regularization, max_iter, timeout)
+    result = use_case.train(database, text, settings, report, name=name, activate=activate, plot=plot)
+    print_json(_as_json(result)) if as_json else _print(result)
+    if plot:
+        report.say(f"drew {plot}")
+    if result.active:
+        report.say("next: tagdb sync (or tagdb predict) writes its labels")
+    else:
+        report.say(f"next: tagdb models activate {result.name} uses it all the same")
+
+
+def _query(query: str | None, query_file: Path | None) -> str:
+    if (query is None) == (query_file is None):
+        raise UsageError(
+            "give the training rows as --query or as --query-file",
+            hint="tagdb train --query 'SELECT id AS question_id, label FROM questions WHERE label IS NOT NULL'",
+        )
+    if query is not None:
+        return sys.stdin.read() if query == "-" else query
+    assert query_file is not None
+    try:
+        return sys.stdin.read() if str(query_file) == "-" else query_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{query_file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _print(result: TrainResult) -> None:
+    metrics = result.metrics
+    typer.echo(
+        f"rows: {result.read:,} read, {result.train_rows:,} to train on ({result.train_texts:,} different texts), "
+        f"{result.test_rows:,} held out"
+    )
+    if result.without_label:
+        typer.echo(f"      {result.without_label:,} left out (label is NULL)")
+    if result.without_vector:
+        typer.echo(f"      {result.without_vector:,} left out (no vector yet: tagdb sync)")
+    typer.echo(f"\naccuracy {metrics.accuracy:.4f}   F1 {metrics.f1:.4f}\n\n{result.report}\n\n{result.confusion}\n")
+    if not result.converged:
+        typer.echo("the solver stopped before it converged; a larger --max-iter may help", err=True)
+    typer.echo(f"{result.name} is {'active now' if result.active else 'stored but not active'}: {result.reason}")
+
+
+def _as_json(result: TrainResult) -> dict[str, Any]:
+    rival = result.active_metrics
+    return {
+        "classifier": result.classifier,
+        "name": result.name,
+        "active": result.active,
+        "reason": result.reason,
+        "converged": result.converged,
+        "read": result.read,
+        "without_label": result.without_label,
+        "without_vector": result.without_vector,
+        "train_rows": result.train_rows,
+        "train_texts": result.train_texts,
+        "test_rows": result.test_rows,
+        "metrics": result.metrics.to_json(),
+        "active_metrics": rival.to_json() if rival else None,
+    }

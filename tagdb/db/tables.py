@@ -1,0 +1,193 @@
+"""tagdb's own relations as SQLAlchemy tables: what the migrations must add up to (`alembic check` compares)."""
+
+from __future__ import annotations
+
+from pgvector.sqlalchemy import VECTOR
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+)
+from sqlalchemy import (
+    text as sql_text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+DIM = 1024
+
+NAMING = {
+    "pk": "%(table_name)s_pkey",
+    "fk": "%(table_name)s_%(column_0_name)s_fkey",
+    "uq": "%(table_name)s_%(column_0_name)s_key",
+    "ck": "%(table_name)s_%(constraint_name)s_check",
+}
+metadata = MetaData(schema="tagdb", naming_convention=NAMING)
+
+
+def _now(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+def _owned_by(target: str, name: str, **options: object) -> Column[object]:
+    return Column(name, ForeignKey(f"tagdb.{target}.id", ondelete="CASCADE"), nullable=False, **options)  # type: ignore[arg-type]
+
+
+embedder = Table(
+    "embedder",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("dim", Integer, nullable=False),
+    Column("directory", Text, nullable=False, comment="where the machine that chose it found its files"),
+    Column("config", JSONB, nullable=False),
+    Column(
+        "chosen",
+        Boolean,
+        nullable=False,
+        server_default=sql_text("false"),
+        comment="sync embeds with this one",
+    ),
+    Column(
+        "active",
+        Boolean,
+        nullable=False,
+        server_default=sql_text("false"),
+        comment="views and labels use this one",
+    ),
+    _now("created_at"),
+    UniqueConstraint("fingerprint"),
+    CheckConstraint(f"dim = {DIM}", name="dim"),
+    Index("embedder_chosen", "chosen", unique=True, postgresql_where=sql_text("chosen")),
+    Index("embedder_active", "active", unique=True, postgresql_where=sql_text("active")),
+)
+
+text = Table(
+    "text",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("hash", LargeBinary, nullable=False, comment="sha256 of the text in UTF-8"),
+    Column("text", Text, nullable=False),
+    UniqueConstraint("hash"),
+)
+
+text_vector = Table(
+    "text_vector",
+    metadata,
+    _owned_by("text", "text_id", primary_key=True),
+    _owned_by("embedder", "embedder_id", primary_key=True),
+    Column("tokens", Integer, nullable=False),
+    Column(
+        "truncated",
+        Boolean,
+        nullable=False,
+        comment="only the first tokens, up to the cap, are in the vector",
+    ),
+    Column("embedding", VECTOR(DIM), nullable=False),
+    _now("embedded_at"),
+)
+
+failure = Table(
+    "failure",
+    metadata,
+    _owned_by("text", "text_id", primary_key=True),
+    _owned_by("embedder", "embedder_id", primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="1"),
+    _now("first_at"),
+    _now("last_at"),
+)
+
+question = Table(
+    "question",
+    metadata,
+    Column("question_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("text_id", BigInteger, ForeignKey("tagdb.text.id"), nullable=False),
+    _now("seen_at"),
+    Index("question_text_id", "text_id"),
+)
+
+tag_vector = Table(
+    "tag_vector",
+    metadata,
+    _owned_by("embedder", "embedder_id", primary_key=True),
+    Column("tag", Text, primary_key=True),
+    Column("questions", BigInteger, nullable=False),
+    Column(
+        "members",
+        BigInteger,
+        nullable=False,
+        comment="checksum of the (question, text) pairs in the centroid",
+    ),
+    Column("embedding", VECTOR(DIM), nullable=False, comment="centroid: mean vector of the tag's questions"),
+)
+
+classifier = Table(
+    "classifier",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False),
+    _owned_by("embedder", "embedder_id"),
+    Column("kind", Text, nullable=False),
+    Column("classes", ARRAY(Text), nullable=False),
+    Column("query", Text, nullable=False),
+    Column("metrics", JSONB, nullable=False),
+    Column("settings", JSONB, nullable=False, comment="seed, split, sample and solver settings"),
+    Column("versions", JSONB, nullable=False),
+    Column("active", Boolean, nullable=False, server_default=sql_text("false")),
+    _now("created_at"),
+    UniqueConstraint("name"),
+    Index("classifier_active", "active", unique=True, postgresql_where=sql_text("active")),
+)
+
+classifier_weight = Table(
+    "classifier_weight",
+    metadata,
+    _owned_by("classifier", "classifier_id", primary_key=True),
+    Column("class", Text, primary_key=True),
+    Column("position", SmallInteger, nullable=False, comment="of the class in classifier.classes, from 1"),
+    Column("coef", VECTOR(DIM), nullable=False),
+    Column("intercept", Double, nullable=False),
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("question_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("label", Text, nullable=False),
+    Column("probability", Double, nullable=False),
+    _owned_by("classifier", "classifier_id"),
+    Column("text_id", BigInteger, nullable=False, comment="the text the label was predicted from"),
+    _now("predicted_at"),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("command", Text, nullable=False),
+    Column("args", JSONB, nullable=False),
+    _now("started_at"),
+    Column("finished_at", DateTime(timezone=True)),
+    Column("status", Text, nullable=False),
+    Column("read", BigInteger, nullable=False, server_default="0"),
+    Column("written", BigInteger, nullable=False, server_default="0"),
+    Column("skipped", BigInteger, nullable=False, server_default="0"),
+    Column("failed", BigInteger, nullable=False, server_default="0"),
+    Column("detail", JSONB, nullable=False, server_default=sql_text("'{}'")),
+)

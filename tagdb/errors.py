@@ -1,0 +1,72 @@
+"""Every failure tagdb reports on purpose, with the exit code it ends in and what to type next.
+
+TagdbError                 1
+├── UsageError             2   the command line does not say what to do
+├── Unavailable            3   something tagdb needs is not there
+│   ├── ConnectionFailed
+│   ├── SchemaMismatch
+│   └── EmbedderUnavailable
+│       └── WeightsError   a file of weights or options is damaged or of another shape
+├── CheckFailed            4   `status --check` found work left
+├── InputRefused           1   a file, a row or a text cannot be taken
+├── QueryRefused           1   a query of the user's cannot be run as it stands
+└── DatabaseError          1   PostgreSQL refused a statement
+"""
+
+from __future__ import annotations
+
+
+class TagdbError(Exception):
+    """A failure the user can act on: one line that says what, and `hint`, one line that says what to type next."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(TagdbError):
+    """The command line does not say what to do."""
+
+    exit_code = 2
+
+
+class Unavailable(TagdbError):
+    """Something tagdb needs (a server, a right, an extension, a schema, a model) is not there."""
+
+    exit_code = 3
+
+
+class ConnectionFailed(Unavailable):
+    """No connection to PostgreSQL could be made, or the one there was broke."""
+
+
+class SchemaMismatch(Unavailable):
+    """The schema in the database is not the one this version of tagdb works on."""
+
+
+class EmbedderUnavailable(Unavailable):
+    """No embedder of that name or at that place can be used."""
+
+
+class WeightsError(EmbedderUnavailable):
+    """A file of weights or options is damaged, truncated or of another shape."""
+
+
+class CheckFailed(TagdbError):
+    """A check the user asked for did not hold."""
+
+    exit_code = 4
+
+
+class InputRefused(TagdbError):
+    """A file, a row or a text cannot be taken as it is."""
+
+
+class QueryRefused(TagdbError):
+    """A query of the user's cannot be run as it stands."""
+
+
+class DatabaseError(TagdbError):
+    """PostgreSQL refused a statement."""

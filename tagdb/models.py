@@ -1,0 +1,58 @@
+"""The small values that travel between the layers: nothing here computes or connects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Where a long step says how far it is; the command line draws it, a library caller may ignore it."""
+
+    def advance(self, amount: int) -> None:
+        """Count `amount` more units as done."""
+        ...
+
+
+class Reporter(Protocol):
+    """What a use case tells while it runs: lines of news, and steps with a progress of their own."""
+
+    def say(self, message: str) -> None:
+        """Report one line of news."""
+        ...
+
+    def step(self, name: str, total: int | None = None, unit: str = "rows") -> AbstractContextManager[Progress]:
+        """Open a step of `total` units (unknown when None)."""
+        ...
+
+
+class Silent:
+    """The reporter of library callers and tests: it says nothing."""
+
+    def say(self, message: str) -> None:
+        """Say nothing."""
+
+    @contextmanager
+    def step(self, name: str, total: int | None = None, unit: str = "rows") -> Iterator[Progress]:  # noqa: ARG002
+        """Open a step that nobody watches."""
+        yield self
+
+    def advance(self, amount: int) -> None:
+        """Count nothing."""
+
+
+@dataclass(frozen=True)
+class EmbedderSpec:
+    """What identifies an embedder: two specs with one fingerprint give the same vector for the same text.
+
+    `fingerprint` covers weights, options, tokeniser, layer mix, pooling, start state and number format.
+    """
+
+    name: str
+    kind: str
+    fingerprint: str
+    dim: int
+    directory: str
+    config: dict[str, object]

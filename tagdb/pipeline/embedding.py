@@ -1,0 +1,172 @@
+"""Texts that lack a vector get one: read in sorted blocks, embedded, written by COPY while the next is embedded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tagdb.db import copy
+from tagdb.db.connection import Database, Session
+from tagdb.errors import InputRefused
+from tagdb.models import Reporter
+from tagdb.pipeline import embedders
+from tagdb.pipeline.embedders import StoredEmbedder
+from tagdb.pipeline.stopping import finishing_blocks
+
+if TYPE_CHECKING:
+    from tagdb.elmo import Elmo
+
+DEFAULT_BLOCK = 8192
+DEFAULT_MAX_TOKENS = 512
+NO_TOKEN = "no token"  # noqa: S105
+
+
+@dataclass
+class Block:
+    """Texts of one block on their way: those with a vector, row by row, and those without, with the reason."""
+
+    text_ids: list[int] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    truncated: list[bool] = field(default_factory=list)
+    vectors: list[np.ndarray] = field(default_factory=list)
+    failures: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass
+class Embedded:
+    """How many distinct texts were embedded, how many of them only up to the token cap, and which failed why."""
+
+    due: int = 0
+    texts: int = 0
+    truncated: int = 0
+    failed: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def texts_per_second(self) -> float | None:
+        """The rate of embedding and writing, None when there was nothing to tell it from."""
+        return self.texts / self.seconds if self.texts and self.seconds else None
+
+    def add(self, block: Block) -> None:
+        """Count a block that has been committed."""
+        self.texts += len(block.text_ids)
+        self.truncated += sum(block.truncated)
+        for reason in block.failures.values():
+            self.failed[reason] = self.failed.get(reason, 0) + 1
+
+
+def embed_due(
+    database: Database,
+    session: Session,
+    embedder: StoredEmbedder,
+    reporter: Reporter,
+    *,
+    limit: int | None = None,
+    max_tokens: int = DEFAULT_MAX_TOKENS,
+    block_size: int = DEFAULT_BLOCK,
+) -> Embedded:
+    """Embed every text that has neither a vector of `embedder` nor a recorded failure, at most `limit` of them.
+
+    Each block commits on its own. The model is loaded only when something is due.
+    """
+    done = Embedded()
+    session.execute("sync.stage_due_texts", embedder=embedder.id, limit=limit)
+    session.execute("sync.index_due_texts")
+    done.due = session.scalar("sync.count_staged_due")
+    if done.due:
+        reporter.say(f"loading embedder {embedder.name!r}")
+        encoder = embedders.load(embedder)
+        started = time.perf_counter()
+        with database.session() as writing, reporter.step("embedding", done.due, "texts") as progress:
+            for block in _written_blocks(session, writing, encoder, embedder.id, max_tokens, block_size):
+                done.add(block)
+                progress.advance(len(block.text_ids) + len(block.failures))
+        done.seconds = time.perf_counter() - started
+        session.execute("sync.analyze_vectors")
+    session.execute("sync.drop_due")
+    return done
+
+
+def _written_blocks(
+    session: Session, writing: Session, encoder: Elmo, embedder: int, max_tokens: int, size: int
+) -> Iterator[Block]:
+    """Yield each block once it is committed; one block is written while the next one is embedded."""
+    writing.execute("sync.create_vector_staging")
+    pending: Future[Block] | None = None
+    after = 0
+    with finishing_blocks() as stop, ThreadPoolExecutor(1, "tagdb-write") as writer:
+        while not stop.requested and (rows := session.rows("sync.due_block", after=after, size=size)):
+            block = _embed([row.id for row in rows], [row.text for row in rows], encoder, max_tokens)
+            if pending:
+                yield pending.result()
+            pending = writer.submit(_write, writing, block, embedder)
+            after += size
+        if pending:
+            yield pending.result()
+
+
+def _embed(text_ids: Sequence[int], texts: Sequence[str], encoder: Elmo, max_tokens: int) -> Block:
+    block, kept = Block(), []
+    for text_id, tokens in zip(text_ids, encoder.tokenize(texts), strict=True):
+        if not tokens:
+            block.failures[text_id] = NO_TOKEN
+            continue
+        block.text_ids.append(text_id)
+        block.tokens.append(min(len(tokens), max_tokens))
+        block.truncated.append(len(tokens) > max_tokens)
+        kept.append(tokens[:max_tokens])
+    _isolate(block, kept, encoder)
+    return block
+
+
+def _isolate(block: Block, tokenized: Sequence[Sequence[str]], encoder: Elmo) -> None:
+    """Embed the block's texts; where the encoder refuses, halve until the text that it refuses stands alone."""
+    refused: dict[int, str] = {}
+
+    def embed(start: int, stop: int) -> None:
+        if start == stop:
+            return
+        try:
+            block.vectors.append(encoder.embed_tokens(tokenized[start:stop]))
+        except InputRefused as error:
+            if stop - start == 1:
+                refused[start] = str(error)
+                return
+            middle = (start + stop) // 2
+            embed(start, middle)
+            embed(middle, stop)
+
+    embed(0, len(tokenized))
+    for index in sorted(refused, reverse=True):
+        block.failures[block.text_ids[index]] = refused[index]
+        del block.text_ids[index], block.tokens[index], block.truncated[index]
+
+
+def _write(session: Session, block: Block, embedder: int) -> Block:
+    """Store a block in one transaction: vectors through the staging table, failures with their reasons."""
+    with session.transaction():
+        if block.text_ids:
+            columns: list[np.ndarray] = [
+                np.array(block.text_ids, dtype=np.int64),
+                np.array(block.tokens, dtype=np.int32),
+                np.array(block.truncated, dtype=np.bool_),
+                np.concatenate(block.vectors),
+            ]
+            names = ("text_id", "tokens", "truncated", "embedding")
+            copy.copy_in(session.cursor(), "staged_vector", names, columns)
+            session.execute("sync.insert_vectors", embedder=embedder)
+            session.execute("sync.empty_vector_staging")
+        if block.failures:
+            session.execute(
+                "sync.record_failures",
+                embedder=embedder,
+                text_ids=list(block.failures),
+                reasons=list(block.failures.values()),
+            )
+    block.vectors = []
+    return block

@@ -1,0 +1,164 @@
+"""`tagdb import`: files become rows of `questions` and `tags`, in one transaction, by COPY and set-based merges."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tagdb import formats
+from tagdb.db import copy, queries, source
+from tagdb.db.connection import Database, Session, quote_identifier
+from tagdb.errors import InputRefused, Unavailable
+from tagdb.formats import FORMATS, Columns
+from tagdb.models import Progress, Reporter
+from tagdb.pipeline.recording import Counts, recorded
+
+__all__ = ["FORMATS", "Columns", "ImportResult", "import_files"]
+
+_SHOWN_BAD_ROWS = 10
+
+
+@dataclass
+class ImportResult:
+    """What an import found in the files and changed in the tables.
+
+    Every record is a question, a row of a tags file, `skipped` or `bad`; `bad_examples` are the first few of the bad.
+    """
+
+    records: int = 0
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    tags_added: int = 0
+    tags_removed: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    bad: dict[str, int] = field(default_factory=dict)
+    bad_examples: list[str] = field(default_factory=list)
+
+
+def import_files(
+    database: Database,
+    files: Sequence[str],
+    reporter: Reporter,
+    *,
+    format: str | None = None,  # noqa: A002
+    columns: Columns | None = None,
+    strict: bool = False,
+    replace: bool = False,
+) -> ImportResult:
+    """Add and update the questions and tags that `files` speak of; with `replace`, remove those they do not.
+
+    All files together are one transaction: whatever goes wrong, the tables stay as they were.
+
+    Raises
+    ------
+    InputRefused : a file is of an unknown shape, or (with `strict`) has a bad row; nothing was changed
+    """
+    result = ImportResult()
+    args = {
+        "files": [Path(name).name for name in files],
+        "format": format,
+        "strict": strict,
+        "replace": replace,
+    }
+    with database.session() as session, recorded(session, "import", args) as counts:
+        source.require_user_tables(session)
+        session.execute("importing.create_staging")
+        with session.transaction():
+            _create_tables(session)
+            for name in files:
+                with formats.open_source(name) as opened:
+                    reader = formats.recognise(opened, format=format, columns=columns, strict=strict)
+                    reporter.say(reader.recognised.description)
+                    with reporter.step(f"reading {opened.name}", opened.size_bytes, "bytes") as progress:
+                        _stage(session, opened, reader, result, progress)
+                    with reporter.step("writing questions and tags"):
+                        _merge(session, reader.recognised.provides, result)
+                if replace:
+                    session.execute("importing.note_imported")
+                session.execute("importing.empty_staging")
+            if replace:
+                _remove_missing(session, result)
+            session.execute("importing.create_tags_index")
+        session.execute("importing.analyze")
+        _count(counts, result)
+    return result
+
+
+def _create_tables(session: Session) -> None:
+    schema = session.scalar("source.user_schema")
+    if schema is None:
+        raise Unavailable(
+            "the search path names no schema for your tables",
+            hint="PGOPTIONS='-c search_path=public' tagdb import …",
+        )
+    for name in ("create_questions", "create_tags"):
+        session.run_script(queries.topic("importing")[name].format(schema=quote_identifier(schema)))
+
+
+def _stage(
+    session: Session, opened: formats.Source, reader: formats.Reader, result: ImportResult, progress: Progress
+) -> None:
+    """COPY the batches of one file into the staging tables."""
+    cursor, position, bad, skipped = (
+        session.cursor(),
+        0,
+        Counter[str](result.bad),
+        Counter[str](result.skipped),
+    )
+    for rows in reader:
+        copy.copy_text_in(cursor, "staged_question", ("id", "place", "title", "label", "created_at"), rows.questions)
+        copy.copy_tags_in(cursor, "staged_tag", ("question_id", "place", "tag"), rows.tags)
+        result.records += rows.read
+        skipped.update(rows.skipped)
+        bad.update(row.reason for row in rows.bad)
+        for row in rows.bad[: _SHOWN_BAD_ROWS - len(result.bad_examples)]:
+            result.bad_examples.append(f"{opened.name}, line {row.line}: {row.reason}: {row.excerpt}")
+        progress.advance(opened.bytes_read - position)
+        position = opened.bytes_read
+    result.bad, result.skipped = dict(bad), dict(skipped)
+
+
+def _merge(session: Session, provides: frozenset[str], result: ImportResult) -> None:
+    """Bring the user's tables to what the staging tables say."""
+    session.execute("importing.list_questions" if "question" in provides else "importing.list_tagged_questions")
+    session.execute("importing.analyze_staging")
+    if "question" in provides:
+        merged = session.row(
+            "importing.merge_questions",
+            has_title="title" in provides,
+            has_label="label" in provides,
+            has_created_at="created_at" in provides,
+        )
+        assert merged is not None
+        result.added += merged.added
+        result.updated += merged.updated
+        result.unchanged += merged.listed - merged.added - merged.updated
+    if "tags" in provides:
+        session.execute("importing.collect_incoming_tags")
+        session.execute("importing.analyze_incoming_tags")
+        result.tags_removed += session.scalar("importing.delete_changed_tags")
+        result.tags_added += session.scalar("importing.insert_tags")
+
+
+def _remove_missing(session: Session, result: ImportResult) -> None:
+    result.tags_removed += session.execute("importing.delete_missing_tags")
+    result.removed = session.execute("importing.delete_missing_questions")
+    if result.removed and not (result.added or result.updated or result.unchanged):
+        raise InputRefused("--replace with no question in the files would empty the tables", hint="leave out --replace")
+
+
+def _count(counts: Counts, result: ImportResult) -> None:
+    counts.read = result.records
+    counts.skipped = dict(result.skipped)
+    counts.failed = sum(result.bad.values())
+    counts.written = counts.read - counts.failed - sum(result.skipped.values())
+    counts.detail = {
+        "added": result.added,
+        "updated": result.updated,
+        "removed": result.removed,
+        "bad": result.bad,
+    }

@@ -1,0 +1,115 @@
+"""`tagdb nearest`: the tags or questions nearest to a tag or to free text, over the index or exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tagdb.db import queries, source, userquery
+from tagdb.db.connection import Database, Row, Session
+from tagdb.errors import InputRefused
+from tagdb.models import Reporter
+from tagdb.pipeline import embedders
+from tagdb.pipeline.embedders import StoredEmbedder
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A tag or a question near to what was asked for; `distance` is the cosine distance, from 0 to 2.
+
+    `questions` is how many questions a tag has, None for a question.
+    """
+
+    name: str
+    distance: float
+    questions: int | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """What was found, nearest first, and what it was found from; `complete` unless it is less than what was asked for."""
+
+    origin: str
+    found: list[Neighbour]
+    asked: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether as many were found as were asked for."""
+        return len(self.found) == self.asked
+
+
+def nearest_tags(database: Database, wanted: str, k: int, reporter: Reporter, *, exact: bool = False) -> Neighbours:
+    """Return the `k` tags nearest to a tag (by its centroid) or, when no question has such a tag, to a text."""
+    with database.session() as session:
+        embedder = _embedder(session)
+        origin, vector, is_tag = _origin(session, wanted, embedder, reporter)
+        with session.transaction(read_only=True):
+            session.execute("nearest.allow_long_scan", k=k)
+            rows = session.rows(
+                "nearest.tags_exact" if exact else "nearest.tags",
+                embedder=embedder.id,
+                origin=vector,
+                k=k,
+                **{"except": wanted if is_tag else None},
+            )
+    return Neighbours(origin, [Neighbour(row.tag, row.distance, row.questions) for row in rows], k)
+
+
+def nearest_questions(
+    database: Database,
+    wanted: str,
+    k: int,
+    reporter: Reporter,
+    *,
+    where: str | None = None,
+    exact: bool = False,
+) -> Neighbours:
+    """Return the `k` questions nearest to a tag or a text, among those that satisfy the SQL condition `where`.
+
+    The condition speaks of the columns of `questions`, or of `source` where that is custom SQL. Over the index the
+    scan goes on until enough rows satisfy it; should it still come back short, the exact answer is given.
+    """
+    with database.session() as session:
+        embedder = _embedder(session)
+        origin, vector, _ = _origin(session, wanted, embedder, reporter)
+        condition = _condition(session, where)
+        parameters = {"embedder": embedder.id, "origin": vector, "k": k}
+        with userquery.refusals(), session.transaction(read_only=True):
+            session.execute("nearest.allow_long_scan", k=k)
+            rows: list[Row] = []
+            if not exact:
+                rows = session.rows_of(_questions_query("questions", condition), parameters)
+            if exact or len(rows) < k:
+                rows = session.rows_of(_questions_query("questions_exact", condition), parameters)
+    return Neighbours(origin, [Neighbour(str(row.question_id), row.distance, None, row.text) for row in rows], k)
+
+
+def _embedder(session: Session) -> StoredEmbedder:
+    embedder = embedders.active(session)
+    if embedder is None:
+        raise InputRefused("no question has a vector yet", hint="tagdb sync")
+    return embedder
+
+
+def _origin(session: Session, wanted: str, embedder: StoredEmbedder, reporter: Reporter) -> tuple[str, str, bool]:
+    """Return what to call the origin, its vector as text, and whether it is a tag."""
+    vector = session.scalar("nearest.tag_embedding", tag=wanted)
+    if vector is not None:
+        return f"tag {wanted}", vector, True
+    reporter.say(f"no question has the tag {wanted!r}; taking it as text")
+    (embedded,) = embedders.load(embedder).embed([wanted])
+    return f"text {wanted!r}", f"[{','.join(map(str, embedded.tolist()))}]", False
+
+
+def _condition(session: Session, where: str | None) -> str:
+    """Return the user's condition as SQL on `q.question_id`, checked as part of a statement of its own."""
+    if where is None:
+        return "true"
+    table, key = ("tagdb.source", "question_id") if source.current(session) == source.CUSTOM else ("questions", "id")
+    checked = userquery.check(session, f"SELECT {key} FROM {table} WHERE (\n{where}\n)")
+    return "q.question_id IN (\n" + checked.sql.replace(":", "\\:") + "\n)"
+
+
+def _questions_query(name: str, condition: str) -> str:
+    return queries.topic("nearest")[name].replace("{condition}", condition)

@@ -1,0 +1,35 @@
+"""How every use case gets at its database: found by the settings, with a schema this version works on."""
+
+from __future__ import annotations
+
+from tagdb import config
+from tagdb.db import schema
+from tagdb.db.connection import Database
+from tagdb.models import Reporter
+
+
+def open_database(db_url: str | None, reporter: Reporter, *, current: bool = True) -> Database:
+    """Open the database the settings name.
+
+    The embedded one is tagdb's own and is migrated without asking; anybody else's only by `tagdb db migrate`.
+
+    Raises
+    ------
+    ConnectionFailed : there is no connection to be had
+    SchemaMismatch : its schema is missing, old or too new (unless `current` is False)
+    """
+    database = Database.open(config.resolve_target(db_url))
+    reporter.say(f"using {database.shown}")
+    if database.embedded:
+        schema.migrate(database)
+    elif current:
+        with database.session() as session:
+            schema.require_current(session)
+    return database
+
+
+def migrate(db_url: str | None, reporter: Reporter) -> bool:
+    """Bring the schema to the state this version works on; True when something changed."""
+    database = Database.open(config.resolve_target(db_url))
+    reporter.say(f"using {database.shown}")
+    return schema.migrate(database)

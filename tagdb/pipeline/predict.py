@@ -1,0 +1,69 @@
+"""`tagdb predict`: labels by the active classifier, written where they are missing or stale, computed in SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tagdb.db.connection import Database, Session
+from tagdb.errors import InputRefused
+from tagdb.models import Reporter
+from tagdb.pipeline.locking import exclusive
+from tagdb.pipeline.recording import recorded
+
+
+@dataclass(frozen=True)
+class PredictResult:
+    """The classifier used, how many labels it wrote, and how many were removed because nothing supports them now."""
+
+    classifier: str
+    written: int
+    removed: int
+
+
+def predict(database: Database, reporter: Reporter) -> PredictResult:
+    """Write the labels that are due.
+
+    Raises
+    ------
+    InputRefused : there is no active classifier, or its vectors are no longer the ones in use
+    """
+    with database.session() as session, exclusive(session), recorded(session, "predict", {}) as counts:
+        with reporter.step("predicting"):
+            result = write_labels(session)
+        if result is None:
+            raise InputRefused(
+                "there is no classifier yet",
+                hint="tagdb train --query 'SELECT id AS question_id, label FROM questions WHERE label IS NOT NULL'",
+            )
+        counts.read = counts.written = result.written
+        counts.detail = {"classifier": result.classifier, "removed": result.removed}
+        return result
+
+
+def write_labels(session: Session) -> PredictResult | None:
+    """Write due labels in one transaction, so that readers never see a part of them; None without a classifier.
+
+    Raises
+    ------
+    InputRefused : the active classifier was trained on vectors of another embedder than the active one
+    """
+    classifier = session.row("predict.active_classifier")
+    if classifier is None:
+        return None
+    if not classifier.embedder_active:
+        raise InputRefused(
+            f"classifier {classifier.name!r} was trained on vectors of {classifier.embedder!r}, which is no longer in use",
+            hint="train one on the new vectors: tagdb train",
+        )
+    with session.transaction():
+        removed = session.execute("predict.delete_unfounded", embedder=classifier.embedder_id)
+        session.execute("predict.create_stale", embedder=classifier.embedder_id, classifier=classifier.id)
+        stale = session.scalar("predict.count_stale")
+        if stale:
+            session.execute("predict.analyze_stale")
+            session.execute("predict.create_scored", embedder=classifier.embedder_id, classifier=classifier.id)
+            session.execute("predict.write_labels", classifier=classifier.id)
+        session.execute("predict.drop_work")
+    if stale:
+        session.execute("predict.analyze")
+    return PredictResult(classifier.name, stale, removed)

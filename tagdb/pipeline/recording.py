@@ -1,0 +1,65 @@
+"""What a command did, counted so that it adds up, and kept in the `run` table whatever way the command ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tagdb import config
+from tagdb.db.connection import Session
+from tagdb.errors import ConnectionFailed
+from tagdb.pipeline.stopping import Stopped
+
+
+@dataclass
+class Counts:
+    """Rows read = written + skipped (by reason) + failed, in the unit the command speaks of."""
+
+    read: int = 0
+    written: int = 0
+    failed: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    def skip(self, reason: str, rows: int) -> None:
+        """Count `rows` as skipped for `reason`."""
+        if rows:
+            self.skipped[reason] = self.skipped.get(reason, 0) + rows
+
+
+@contextmanager
+def recorded(session: Session, command: str, args: Mapping[str, Any]) -> Iterator[Counts]:
+    """Keep a row of `run` about the work inside: done, stopped, or failed with the reason."""
+    counts = Counts()
+    run = session.scalar(
+        "run.start", command=command, args=json.dumps({k: v for k, v in args.items() if v is not None})
+    )
+    try:
+        yield counts
+    except BaseException as error:
+        if not isinstance(error, ConnectionFailed):
+            counts.detail["error"] = config.redact(str(error))
+            _finish(
+                session,
+                run,
+                "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed",
+                counts,
+            )
+        raise
+    _finish(session, run, "done", counts)
+
+
+def _finish(session: Session, run: int, status: str, counts: Counts) -> None:
+    session.execute(
+        "run.finish",
+        id=run,
+        status=status,
+        read=counts.read,
+        written=counts.written,
+        skipped=sum(counts.skipped.values()),
+        failed=counts.failed,
+        detail=json.dumps({**counts.detail, "skipped": counts.skipped}),
+    )

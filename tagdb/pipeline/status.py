@@ -1,0 +1,85 @@
+"""`tagdb status`: one exact picture of how current texts, vectors, labels and indexes are."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tagdb.db import source
+from tagdb.db.connection import Database, Session
+from tagdb.pipeline import embedders, indexing
+from tagdb.pipeline.indexing import IndexStatus
+
+
+@dataclass
+class Status:
+    """Exact counts: `due` texts have neither vector nor recorded failure, `stale` labels are missing or outdated."""
+
+    database: str
+    source: str | None = None
+    rows: int = 0
+    new: int = 0
+    changed: int = 0
+    gone: int = 0
+    texts: int = 0
+    embedded: int = 0
+    truncated: int = 0
+    due: int = 0
+    failed: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+    tags: int = 0
+    labelled: int = 0
+    stale: int = 0
+    embedder: str | None = None
+    switching_to: str | None = None
+    classifier: str | None = None
+    indexes: list[IndexStatus] = field(default_factory=list)
+    last_run: dict[str, Any] | None = None
+
+    @property
+    def current(self) -> bool:
+        """Whether there is nothing for sync to do and nothing failed."""
+        return not (self.new or self.changed or self.gone or self.due or self.failed or self.stale)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values for a script."""
+        return {**asdict(self), "current": self.current}
+
+
+def status(database: Database) -> Status:
+    """Count how current everything is; nothing is written."""
+    with database.session() as session, session.transaction(read_only=True):
+        picture = Status(database.shown, source.current(session))
+        if picture.source is not None:
+            changes = session.row("status.changes")
+            assert changes is not None
+            picture.rows, picture.new = changes.rows, changes.new
+            picture.changed, picture.gone = changes.changed, changes.gone
+        _describe_vectors(session, picture)
+        _describe_labels(session, picture)
+        picture.indexes = indexing.status(session)
+        if last := session.row("run.last"):
+            picture.last_run = last._asdict()
+        return picture
+
+
+def _describe_vectors(session: Session, picture: Status) -> None:
+    chosen, active = session.row("embedder.chosen"), embedders.active(session)
+    picture.embedder = active.name if active else None
+    if chosen and not chosen.active:
+        picture.switching_to = chosen.name
+    target = chosen.id if chosen else None
+    counts = session.row("status.counts", embedder=target)
+    assert counts is not None
+    picture.texts, picture.embedded, picture.truncated = counts.texts, counts.embedded, counts.truncated
+    picture.failed, picture.tags, picture.labelled = counts.failed, counts.tags, counts.labelled
+    picture.due = counts.texts - counts.embedded - counts.failed
+    picture.failures = {row.reason: row.texts for row in session.rows("status.failure_reasons", embedder=target)}
+
+
+def _describe_labels(session: Session, picture: Status) -> None:
+    classifier = session.row("predict.active_classifier")
+    if classifier is None:
+        return
+    picture.classifier = classifier.name
+    picture.stale = session.scalar("predict.count_due", embedder=classifier.embedder_id, classifier=classifier.id)

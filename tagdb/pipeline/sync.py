@@ -1,0 +1,204 @@
+"""`tagdb sync`: find the difference between the user's tables and what is stored, and make it vanish."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tagdb.db import source
+from tagdb.db.connection import Database, Session
+from tagdb.db.source import PRESETS, Choice
+from tagdb.errors import InputRefused
+from tagdb.models import Reporter
+from tagdb.pipeline import embedders, embedding, indexing, predict, tag_vectors
+from tagdb.pipeline.embedders import StoredEmbedder
+from tagdb.pipeline.embedding import NO_TOKEN, Embedded
+from tagdb.pipeline.locking import exclusive
+from tagdb.pipeline.recording import Counts, recorded
+
+__all__ = ["PRESETS", "Changes", "Choice", "Plan", "SyncResult", "plan", "sync"]
+
+_MANY = 0.25
+"""From this share of new vectors on, building the index anew is quicker than growing it row by row."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Questions that are new, have another text, or are gone since the last sync."""
+
+    new: int
+    changed: int
+    gone: int
+
+    @property
+    def total(self) -> int:
+        """How many questions there is something to do for."""
+        return self.new + self.changed + self.gone
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sync would do; `seconds` is estimated from the rate of the last one, None without one to go by."""
+
+    changes: Changes
+    texts_due: int
+    labels_due: int | None
+    seconds: float | None
+
+
+@dataclass
+class SyncResult:
+    """What a sync did. `texts_left` are due still (after `--limit`); `label_fault` says why labels were not renewed."""
+
+    changes: Changes
+    embedded: Embedded
+    embedder: str
+    texts_left: int = 0
+    tags: int = 0
+    tags_removed: int = 0
+    labelled: int = 0
+    labels_removed: int = 0
+    indexed: list[str] = field(default_factory=list)
+    label_fault: InputRefused | None = None
+
+    @property
+    def without_token(self) -> int:
+        """How many texts there was nothing to embed in."""
+        return self.embedded.failed.get(NO_TOKEN, 0)
+
+    @property
+    def failed(self) -> int:
+        """How many texts the encoder refused."""
+        return sum(self.embedded.failed.values()) - self.without_token
+
+
+def plan(database: Database, choice: Choice, reporter: Reporter) -> Plan:
+    """Work out what a sync would do, without writing anything but the source views the choice asks for."""
+    with database.session() as session, exclusive(session):
+        source.ensure(session, choice)
+        embedder = embedders.chosen(session)
+        with _staged_changes(session, reporter) as changes:
+            due = session.scalar("sync.count_due_after_changes", embedder=embedder.id)
+        classifier = session.row("predict.active_classifier")
+        labels = None
+        if classifier:
+            stale = session.scalar("predict.count_due", embedder=embedder.id, classifier=classifier.id)
+            labels = stale + changes.new + changes.changed
+        rate = session.scalar("sync.last_rate", embedder=embedder.id)
+        return Plan(changes, due, labels, due / rate if rate else None)
+
+
+def sync(
+    database: Database,
+    choice: Choice,
+    reporter: Reporter,
+    *,
+    limit: int | None = None,
+    max_tokens: int = embedding.DEFAULT_MAX_TOKENS,
+    block_size: int = embedding.DEFAULT_BLOCK,
+    index: bool = True,
+) -> SyncResult:
+    """Bring texts, vectors, tag centroids and labels to what the user's tables say now.
+
+    Every step commits by itself and takes up what an earlier, interrupted run left; a second run writes nothing.
+    """
+    args = {"text": choice.preset, "source_sql": choice.sql, "limit": limit, "max_tokens": max_tokens}
+    with database.session() as session, exclusive(session), recorded(session, "sync", args) as counts:
+        source.ensure(session, choice)
+        embedder = embedders.chosen(session)
+        with _staged_changes(session, reporter) as changes:
+            if changes.total:
+                _apply(session, reporter)
+        _make_way(session, embedder)
+        embedded = embedding.embed_due(
+            database, session, embedder, reporter, limit=limit, max_tokens=max_tokens, block_size=block_size
+        )
+        result = SyncResult(changes, embedded, embedder.name)
+        result.texts_left = session.scalar("sync.count_due_texts", embedder=embedder.id)
+        if not result.texts_left and embedders.promote(session, embedder):
+            reporter.say(f"everything reads embedder {embedder.name!r} now")
+        _derive(database, session, result, reporter, index=index)
+        _count(counts, result, embedder)
+        return result
+
+
+@contextmanager
+def _staged_changes(session: Session, reporter: Reporter) -> Iterator[Changes]:
+    """Stage the difference in the temporary table `change` for as long as the context lasts."""
+    with reporter.step("comparing"):
+        session.execute("sync.stage_changes")
+    try:
+        row = session.row("sync.count_changes")
+        assert row is not None
+        if row.without_id:
+            raise InputRefused("the source has rows without a question_id", hint="leave them out in --source-sql")
+        if row.repeated:
+            example = session.scalar("sync.repeated_example")
+            raise InputRefused(
+                f"the source names question {example} more than once",
+                hint="make question_id unique in --source-sql",
+            )
+        yield Changes(row.new, row.changed, row.gone)
+    finally:
+        session.execute("sync.drop_changes")
+
+
+def _apply(session: Session, reporter: Reporter) -> None:
+    """Make `text` and `question` say what the source says, in one transaction."""
+    with reporter.step("storing texts"), session.transaction():
+        session.execute("sync.analyze_changes")
+        session.execute("sync.insert_texts")
+        session.execute("sync.upsert_questions")
+        session.execute("sync.delete_gone_questions")
+        session.execute("sync.delete_gone_labels")
+        session.execute("sync.delete_orphaned_texts")
+    session.execute("sync.analyze_texts")
+
+
+def _make_way(session: Session, embedder: StoredEmbedder) -> None:
+    """Drop the index on the vectors when so many are to come that building it anew is quicker."""
+    for each in indexing.status(session):
+        if each.relation == "text_vector" and each.built:
+            due = session.scalar("sync.count_due_texts", embedder=embedder.id)
+            if due > _MANY * each.vectors:
+                session.execute("index.drop_text_vector")
+
+
+def _derive(database: Database, session: Session, result: SyncResult, reporter: Reporter, *, index: bool) -> None:
+    """Renew what follows from texts and vectors: tag centroids, labels, indexes."""
+    active = embedders.active(session)
+    assert active is not None
+    with reporter.step("averaging tags"):
+        result.tags, result.tags_removed = tag_vectors.refresh(session, active)
+    try:
+        with reporter.step("predicting"):
+            predicted = predict.write_labels(session)
+    except InputRefused as fault:
+        result.label_fault = fault
+    else:
+        if predicted:
+            result.labelled, result.labels_removed = predicted.written, predicted.removed
+    if not index:
+        return
+    for each in indexing.status(session):
+        if each.worthwhile and not each.built and not result.texts_left:
+            indexing.build_one(database, session, each, reporter)
+            result.indexed.append(each.relation)
+
+
+def _count(counts: Counts, result: SyncResult, embedder: StoredEmbedder) -> None:
+    embedded = result.embedded
+    counts.read, counts.written = embedded.due, embedded.texts
+    counts.skip(NO_TOKEN, embedded.failed.get(NO_TOKEN, 0))
+    counts.failed = result.failed
+    counts.detail = {
+        "embedder_id": embedder.id,
+        "new": result.changes.new,
+        "changed": result.changes.changed,
+        "gone": result.changes.gone,
+        "truncated": embedded.truncated,
+        "tags": result.tags,
+        "labelled": result.labelled,
+        "texts_per_second": embedded.texts_per_second,
+    }
