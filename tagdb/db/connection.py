@@ -40,7 +40,7 @@ class Database:
 
     @classmethod
     def open(cls, target: config.Target) -> Database:
-        """Open what the settings name; the embedded server is started where needed and runs while this process lives."""
+        """Open what the settings name; the embedded server is started where needed and runs as long as this process."""
         if target.dsn is not None:
             return cls(target.dsn, origin=target.origin)
         return cls(EmbeddedServer(config.home()).acquire(), origin=target.origin, embedded=True)

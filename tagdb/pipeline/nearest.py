@@ -27,7 +27,7 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """What was found, nearest first, and what it was found from; `complete` unless it is less than what was asked for."""
+    """What was found, nearest first, and what it was found from; `complete` unless fewer than were asked for."""
 
     origin: str
     found: list[Neighbour]

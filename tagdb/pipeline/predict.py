@@ -52,7 +52,7 @@ def write_labels(session: Session) -> PredictResult | None:
         return None
     if not classifier.embedder_active:
         raise InputRefused(
-            f"classifier {classifier.name!r} was trained on vectors of {classifier.embedder!r}, which is no longer in use",
+            f"classifier {classifier.name!r} was trained on vectors of {classifier.embedder!r}, no longer in use",
             hint="train one on the new vectors: tagdb train",
         )
     with session.transaction():

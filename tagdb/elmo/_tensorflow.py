@@ -1,0 +1,60 @@
+"""The one place that imports TensorFlow: quietly, without Keras, and with float32 products everywhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+__all__ = ["tf", "trace"]
+
+
+@contextmanager
+def _keras_left_out() -> Iterator[None]:
+    """Make imports of Keras fail for a while: TensorFlow does without, and starts in half the time."""
+    if "keras" in sys.modules:
+        yield
+        return
+    sys.modules["keras"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["keras"]
+
+
+def _let_keras_be_imported_later() -> None:
+    """Put back the folder of `tensorflow.keras`, for a program around us that uses Keras as well."""
+    keras = importlib.util.find_spec("keras")
+    if keras is not None and keras.origin is not None:
+        folder = str(Path(keras.origin).parent / "_tf_keras")
+        tf.__path__ = [folder, *(entry for entry in tf.__path__ if entry is not None)]
+
+
+def _configure() -> None:
+    """Rule out TF32 products, which move vectors by 1e-3, and take no more of a GPU's memory than needed."""
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        # Fails once the program around us has used the GPU: then its choice stands.
+        with suppress(RuntimeError):
+            tf.config.experimental.set_memory_growth(gpu, True)
+
+
+if "tensorflow" in sys.modules:
+    import tensorflow as tf
+else:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _keras_left_out():
+        import tensorflow as tf
+    _let_keras_be_imported_later()
+_configure()
+
+
+def trace(function: Callable[..., Any], signature: Sequence[Any]) -> Callable[..., Any]:
+    """Return `function` as a graph for arguments of the (nested) signature, traced here and never again."""
+    traced = tf.function(function, input_signature=signature, autograph=False)
+    graph: Callable[..., Any] = traced.get_concrete_function()
+    return graph

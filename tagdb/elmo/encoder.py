@@ -1,0 +1,147 @@
+"""The ELMo that users meet: texts in, one vector for each out, whatever they are batched with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tagdb.elmo._tensorflow import tf
+from tagdb.elmo.characters import BEGIN_SENTENCE, END_SENTENCE
+from tagdb.elmo.lstm import DirectionalLstm
+from tagdb.elmo.options import ElmoOptions, read_options
+from tagdb.elmo.spec import MAX_TOKENS, OPTIONS_FILE, WEIGHTS_FILE, read_spec
+from tagdb.elmo.token_encoder import TokenEncoder
+from tagdb.elmo.tries import TokenRows, trie_levels
+from tagdb.elmo.vocabulary import Vocabulary
+from tagdb.elmo.weights import FloatArray, Weights, open_weights
+from tagdb.errors import InputRefused, WeightsError
+from tagdb.models import EmbedderSpec
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What bounds memory: texts whose nodes are held together, tokens sorted together, token vectors kept."""
+
+    texts_in_block: int = 4096
+    tokens_in_chunk: int = 4_000_000
+    vocabulary_bytes: int = 128 * 2**20
+
+
+class Elmo:
+    """An ELMo of AllenNLP's format (Peters et al., 2018), exact and without state between texts.
+
+    A text's vector is the mean, over its tokens, of the plain average of all layers: the forward half, then
+    the backward half. Every text starts from the zero state, after the sentence's begin (backwards: its end).
+    Equal texts get vectors equal to 1e-5, whatever they are embedded with. An instance keeps token vectors
+    between calls and serves one thread at a time.
+    """
+
+    def __init__(
+        self, spec: EmbedderSpec, options: ElmoOptions, weights: Weights, limits: Limits = Limits()
+    ) -> None:
+        self._spec, self._limits = spec, limits
+        self._half_dim, self._n_layers = options.lstm.projection_dim, 1 + options.lstm.n_layers
+        token_encoder = TokenEncoder(options, weights)
+        begin, end = token_encoder.encode([BEGIN_SENTENCE, END_SENTENCE])
+        self._forward = DirectionalLstm(options.lstm, weights, direction=0, boundary=begin[np.newaxis])
+        self._backward = DirectionalLstm(options.lstm, weights, direction=1, boundary=end[np.newaxis])
+        self._vocabulary = Vocabulary(token_encoder, limits.vocabulary_bytes // begin.nbytes)
+
+    @classmethod
+    def load(cls, directory: Path | str, *, limits: Limits = Limits()) -> Elmo:
+        """Load options.json, weights.hdf5 and, where there is one, embedder.json from `directory`.
+
+        Raises EmbedderUnavailable when a file is missing, WeightsError when one is damaged or does not fit
+        the others.
+        """
+        directory = Path(directory)
+        spec = read_spec(directory)
+        options = read_options(directory / OPTIONS_FILE)
+        with open_weights(directory / WEIGHTS_FILE, options) as weights:
+            return cls(spec, options, weights, limits)
+
+    @property
+    def spec(self) -> EmbedderSpec:
+        """What identifies this embedder."""
+        return self._spec
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self._spec.dim
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[str]]:
+        """Split texts at (Unicode's) white space, after lower-casing if embedder.json says so."""
+        return [self._tokens(text) for text in texts]
+
+    def embed(self, texts: Sequence[str], *, max_tokens: int = MAX_TOKENS) -> FloatArray:
+        """Return the vectors of texts, shape (n_texts, dim), in the order of the texts.
+
+        Only the first `max_tokens` tokens of a text count. Raises InputRefused, before any work is done, when
+        a text holds no token: the mean of nothing is no vector.
+        """
+        for index, text in enumerate(texts):
+            if not text or text.isspace():
+                raise _no_token(index)
+        return self._embed((self._tokens(text)[:max_tokens] for text in texts), len(texts))
+
+    def embed_tokens(self, tokenized: Sequence[Sequence[str]]) -> FloatArray:
+        """Return the vectors of texts that are split already, shape (n_texts, dim); see `embed`."""
+        for index, tokens in enumerate(tokenized):
+            if not tokens:
+                raise _no_token(index)
+        return self._embed(tokenized, len(tokenized))
+
+    def _tokens(self, text: str) -> list[str]:
+        return (text.lower() if self._spec.config["lowercase"] else text).split()
+
+    def _embed(self, tokenized: Iterable[Sequence[str]], n_texts: int) -> FloatArray:
+        vectors = np.empty((n_texts, self.dim), dtype=np.float32)
+        start = 0
+        for rows in self._chunks(tokenized):
+            chunk = vectors[start : start + len(rows.lengths)]
+            self._embed_direction(self._forward, rows, chunk[:, : self._half_dim])
+            # Reversing the rows reverses their order too, so the results are written from the end.
+            self._embed_direction(self._backward, rows.reverse(), chunk[::-1, self._half_dim :])
+            if not np.isfinite(chunk).all():
+                index = start + int(np.argmin(np.isfinite(chunk).all(axis=1)))
+                raise WeightsError(
+                    f"the weights in {self._spec.directory} give text {index} a vector that is not finite",
+                    hint=f"compare {WEIGHTS_FILE} with its source",
+                )
+            start += len(chunk)
+        return vectors
+
+    def _chunks(self, tokenized: Iterable[Sequence[str]]) -> Iterator[TokenRows]:
+        """Yield rows of token numbers, which hold until the next chunk is asked for."""
+        tokens: list[int] = []
+        lengths: list[int] = []
+        for text in tokenized:
+            tokens.extend(self._vocabulary.number(text))
+            lengths.append(len(text))
+            if self._vocabulary.is_full or len(tokens) >= self._limits.tokens_in_chunk:
+                yield TokenRows.of(tokens, lengths)
+                tokens, lengths = [], []
+                if self._vocabulary.is_full:
+                    self._vocabulary.clear()
+        if lengths:
+            yield TokenRows.of(tokens, lengths)
+
+    def _embed_direction(self, lstm: DirectionalLstm, rows: TokenRows, halves: FloatArray) -> None:
+        """Write each row's mean over tokens and layers to `halves`, shape (n_rows, projection_dim)."""
+        rows, commonest = rows.renumber_by_frequency()
+        inputs = lstm.prepare(self._vocabulary.vectors()[commonest])
+        order = rows.lexicographic_order()
+        for start in range(0, len(order), self._limits.texts_in_block):
+            block = order[start : start + self._limits.texts_in_block]
+            for level, states in lstm.walk(trie_levels(rows, block), inputs):
+                if len(level.ended_rows):
+                    totals = tf.gather(states.totals, level.ended_nodes).numpy()
+                    halves[level.ended_rows] = totals / np.float32(level.depth * self._n_layers)
+
+
+def _no_token(index: int) -> InputRefused:
+    return InputRefused(f"text {index} holds no token", hint="leave out texts of nothing but white space")

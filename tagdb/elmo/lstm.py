@@ -1,0 +1,195 @@
+"""One direction of ELMo's stacked LSTM, evaluated on the nodes of a trie instead of on padded texts.
+
+A node carries all that its children need: the state after its prefix, and the running sum of the layers,
+which is the sum over the whole text where a text ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from tagdb.elmo._tensorflow import tf, trace
+from tagdb.elmo.options import LstmOptions, lstm_cell_name
+from tagdb.elmo.tries import TrieLevel
+from tagdb.elmo.weights import FloatArray, Weights
+
+# A layer is evaluated in slices of this many cells: a slice's gates stay in the processor's cache, and its
+# products avoid the long power-of-two row strides on which CPU kernels lose half their speed.
+CELLS_AT_ONCE = 512
+# The first layer's input products of the commonest tokens are computed once, as many as fit here.
+INPUT_PRODUCT_BYTES = 256 * 2**20
+N_GATES = 4
+FORGET_GATE = 2  # in the file's order: input, candidate (j), forget, output
+FORGET_BIAS = 1.0
+
+
+class NodeStates(NamedTuple):
+    """The states of a level's nodes.
+
+    `cells[layer][slice]` has shape (n_nodes, units). `outputs[layer]`, of shape (n_nodes, projection_dim), is
+    the recurrent output before any skip connection; `totals`, of the same shape, sums all layers over the
+    prefix.
+    """
+
+    cells: tuple[tuple[Any, ...], ...]
+    outputs: tuple[Any, ...]
+    totals: Any
+
+
+class TokenInputs(NamedTuple):
+    """Token vectors of shape (n_tokens, projection_dim), commonest token first.
+
+    `products[slice][gate]`, of shape (n_common, units), is what the first `n_common` tokens add to the gates
+    of the first layer, biases included.
+    """
+
+    vectors: Any
+    products: tuple[tuple[Any, ...], ...]
+    n_common: Any
+
+
+class DirectionalLstm:
+    """The layers of one direction (0 forward, 1 backward), which begin by reading `boundary`.
+
+    The state before `boundary` is zero. `boundary`, of shape (1, projection_dim), is the vector of the
+    sentence's begin (forward) or end (backward).
+    """
+
+    def __init__(self, options: LstmOptions, weights: Weights, direction: int, boundary: FloatArray) -> None:
+        self._options = options
+        self._layers = [
+            _Layer(options, weights, lstm_cell_name(direction, layer)) for layer in range(options.n_layers)
+        ]
+        self._advance = trace(self._compute, self._signature())
+        self._root = self._read(boundary)
+
+    def prepare(self, vectors: FloatArray) -> TokenInputs:
+        """Return what `walk` needs of the tokens of its levels, from their vectors, commonest token first."""
+        n_common = min(len(vectors), INPUT_PRODUCT_BYTES // (4 * N_GATES * self._options.dim))
+        products = self._layers[0].input_products(tf.constant(vectors[:n_common]))
+        return TokenInputs(tf.constant(vectors), products, tf.constant(n_common, tf.int32))
+
+    def walk(
+        self, levels: Iterable[TrieLevel], inputs: TokenInputs
+    ) -> Iterator[tuple[TrieLevel, NodeStates]]:
+        """Yield each level of a trie with the states of its nodes."""
+        states = self._root
+        for level in levels:
+            tokens = tf.constant(level.tokens, tf.int32)
+            parents = tf.constant(level.parents, tf.int32)
+            states = self._advance(inputs, states, tokens, parents)
+            yield level, states
+
+    def _read(self, boundary: FloatArray) -> NodeStates:
+        _, states, _, _ = self._signature()
+        zero: NodeStates = tf.nest.map_structure(lambda spec: tf.zeros((1, spec.shape[1])), states)
+        node = tf.zeros((1,), tf.int32)
+        root: NodeStates = self._advance(self.prepare(boundary), zero, node, node)
+        return root._replace(totals=zero.totals)
+
+    def _signature(self) -> tuple[Any, ...]:
+        n_layers = self._options.n_layers
+        rows = tf.TensorSpec((None, self._options.projection_dim))
+        slices = tuple(tf.TensorSpec((None, slice_.units)) for slice_ in self._layers[0].slices)
+        inputs = TokenInputs(rows, tuple((cells,) * N_GATES for cells in slices), tf.TensorSpec((), tf.int32))
+        indices = tf.TensorSpec((None,), tf.int32)
+        return inputs, NodeStates((slices,) * n_layers, (rows,) * n_layers, rows), indices, indices
+
+    def _compute(self, inputs: TokenInputs, above: NodeStates, tokens: Any, parents: Any) -> NodeStates:
+        """Advance from the level above; `tokens`, in ascending order, and `parents` have shape (n_nodes,)."""
+        before: NodeStates = tf.nest.map_structure(lambda rows: tf.gather(rows, parents), above)
+        x = tf.gather(inputs.vectors, tokens)
+        totals = before.totals + x
+        cells, outputs = [], []
+        for depth, layer in enumerate(self._layers):
+            if depth == 0:
+                gates = layer.gates_of_tokens(inputs, tokens, before.outputs[0])
+            else:
+                gates = layer.gates(x, before.outputs[depth])
+            layer_cells, output = layer.update(gates, before.cells[depth])
+            cells.append(layer_cells)
+            outputs.append(output)
+            x = x + output if depth > 0 and self._options.use_skip_connections else output
+            totals += x
+        return NodeStates(tuple(cells), tuple(outputs), totals)
+
+
+class _Slice(NamedTuple):
+    """Some cells of a layer: a kernel of shape (2 * projection_dim, units) and a bias for each gate."""
+
+    kernels: tuple[Any, ...]
+    biases: tuple[Any, ...]
+    units: int
+
+
+class _Layer:
+    """A projected LSTM layer; its gates, before their activations, come as (i, j, f, o) slice by slice."""
+
+    def __init__(self, options: LstmOptions, weights: Weights, name: str) -> None:
+        self._input_dim = options.projection_dim
+        self._cell_clip, self._proj_clip = options.cell_clip, options.proj_clip
+        kernel = weights.read(f"{name}/W_0").reshape(-1, N_GATES, options.dim)
+        bias = weights.read(f"{name}/B").reshape(N_GATES, options.dim)
+        bias[FORGET_GATE] += FORGET_BIAS
+        bounds = [slice(start, start + CELLS_AT_ONCE) for start in range(0, options.dim, CELLS_AT_ONCE)]
+        self.slices = [
+            _Slice(
+                tuple(tf.constant(kernel[:, gate, cells]) for gate in range(N_GATES)),
+                tuple(tf.constant(bias[gate, cells]) for gate in range(N_GATES)),
+                bias[0, cells].size,
+            )
+            for cells in bounds
+        ]
+        self._projections = None
+        if f"{name}/W_P_0" in weights:
+            projection = weights.read(f"{name}/W_P_0")
+            self._projections = [tf.constant(projection[cells]) for cells in bounds]
+
+    def input_products(self, x: Any) -> tuple[tuple[Any, ...], ...]:
+        """Return what inputs of shape (n, projection_dim) add to each slice's gates, biases included."""
+        return tuple(
+            tuple(
+                tf.nn.bias_add(tf.matmul(x, kernel[: self._input_dim]), bias)
+                for kernel, bias in zip(slice_.kernels, slice_.biases, strict=True)
+            )
+            for slice_ in self.slices
+        )
+
+    def gates_of_tokens(self, inputs: TokenInputs, tokens: Any, output: Any) -> Iterator[list[Any]]:
+        n_common = tf.math.count_nonzero(tokens < inputs.n_common, dtype=tf.int32)
+        common = tokens[:n_common]
+        rare_products = self.input_products(tf.gather(inputs.vectors, tokens[n_common:]))
+        for slice_, products, rare in zip(self.slices, inputs.products, rare_products, strict=True):
+            yield [
+                tf.concat([tf.gather(products[gate], common), rare[gate]], axis=0)
+                + tf.matmul(output, slice_.kernels[gate][self._input_dim :])
+                for gate in range(N_GATES)
+            ]
+
+    def gates(self, x: Any, output: Any) -> Iterator[list[Any]]:
+        both = tf.concat([x, output], axis=1)
+        for slice_ in self.slices:
+            yield [
+                tf.nn.bias_add(tf.matmul(both, kernel), bias)
+                for kernel, bias in zip(slice_.kernels, slice_.biases, strict=True)
+            ]
+
+    def update(self, gates: Iterable[list[Any]], before: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
+        """Return the new cell states, slice by slice, and the output, shape (n, projection_dim)."""
+        cells, hidden = [], []
+        for (i, j, f, o), cell in zip(gates, before, strict=True):
+            updated = _clip(tf.sigmoid(f) * cell + tf.sigmoid(i) * tf.tanh(j), self._cell_clip)
+            cells.append(updated)
+            hidden.append(tf.sigmoid(o) * tf.tanh(updated))
+        return tuple(cells), self._project(hidden)
+
+    def _project(self, hidden: list[Any]) -> Any:
+        if self._projections is None:
+            return tf.concat(hidden, axis=1)
+        parts = [tf.matmul(part, kernel) for part, kernel in zip(hidden, self._projections, strict=True)]
+        return _clip(tf.add_n(parts), self._proj_clip)
+
+
+def _clip(x: Any, limit: float | None) -> Any:
+    return x if limit is None else tf.clip_by_value(x, -limit, limit)

@@ -1,0 +1,24 @@
+"""Recognises the files that questions and tags come in, and reads them in batches; it knows no database."""
+
+from __future__ import annotations
+
+from tagdb.formats.reader import Reader
+from tagdb.formats.recognise import FORMATS, recognise
+from tagdb.formats.rows import NO_COLUMN, ROW_NUMBER, BadRow, Columns, Reason, Recognised, Rows
+from tagdb.formats.source import STANDARD_INPUT, Source, open_source
+
+__all__ = [
+    "FORMATS",
+    "NO_COLUMN",
+    "ROW_NUMBER",
+    "STANDARD_INPUT",
+    "BadRow",
+    "Columns",
+    "Reader",
+    "Reason",
+    "Recognised",
+    "Rows",
+    "Source",
+    "open_source",
+    "recognise",
+]

@@ -1,0 +1,136 @@
+"""Tells by a file's first bytes which of the known formats it is in, or else what it is instead."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from tagdb.errors import InputRefused, UsageError
+from tagdb.formats.layout import KNOWN_SHAPES, TABLE_FORMATS, describe, read_layout
+from tagdb.formats.postsxml import ROOT, post_records
+from tagdb.formats.reader import BATCH_RECORDS, Reader
+from tagdb.formats.rows import Columns, Recognised, Record, excerpt
+from tagdb.formats.source import Source
+from tagdb.formats.tables import table_records
+
+POSTS_XML: Final = "posts-xml"
+FORMATS: Final = (*TABLE_FORMATS, POSTS_XML)
+
+_WITHOUT_FORMAT = "leave --format out to have the file recognised"
+_UNPACK = "unpack it first; a single .gz is read as it is"
+_FOREIGN: Final[tuple[tuple[re.Pattern[bytes], str, str], ...]] = tuple(
+    (re.compile(pattern, re.DOTALL), what, hint)
+    for pattern, what, hint in (
+        (rb"\s*\Z", "empty", KNOWN_SHAPES),
+        (rb"\xff\xfe|\xfe\xff|.\0.\0|\0.\0.", "UTF-16 text", "convert it first: iconv -f UTF-16 -t UTF-8"),
+        (rb"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
+        (rb"PK[\x03\x05]", "a ZIP archive", _UNPACK),
+        (rb"BZh[1-9]", "a bzip2 file", _UNPACK),
+        (rb"\xfd7zXZ\0", "an xz file", _UNPACK),
+        (rb"\x28\xb5\x2f\xfd", "a Zstandard file", _UNPACK),
+        (rb"\x1f\x8b", "gzip inside gzip", _UNPACK),
+        (rb".{257}ustar", "a tar archive", _UNPACK),
+        (rb"%PDF", "a PDF", KNOWN_SHAPES),
+        (rb"PAR1", "a Parquet file", KNOWN_SHAPES),
+        (rb"SQLite format 3\0", "an SQLite database", KNOWN_SHAPES),
+        (rb"\s*[\[{]", "JSON", KNOWN_SHAPES),
+        (rb"\s*(?:<!--.*?-->\s*)?<(?i:!doctype html|html|head|body)", "an HTML page", KNOWN_SHAPES),
+        (rb"[^\n]*[\0-\x08\x0e-\x1f]", "binary data", KNOWN_SHAPES),
+    )
+)
+_utf8_decoder = codecs.getincrementaldecoder("utf-8")
+_ROOT_ELEMENT = re.compile(rb"<([A-Za-z_][\w.:-]*)")
+_ENCODING = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["']""")
+_UTF8_NAMES = (b"utf-8", b"utf8", b"us-ascii", b"ascii")
+
+
+def recognise(
+    source: Source,
+    *,
+    format: str | None = None,  # noqa: A002
+    columns: Columns | None = None,
+    strict: bool = False,
+    batch_records: int = BATCH_RECORDS,
+) -> Reader:
+    """Find out what a source holds, and how to read it.
+
+    Args:
+        source: an open source of which nothing is read yet.
+        format: one of `FORMATS`, to take the source for that and nothing else; None to recognise it.
+        columns: the user's choice of columns, for tables.
+        strict: refuse the file at its first bad record, instead of reporting the record and reading on.
+        batch_records: how many records make a batch.
+
+    Raises:
+        UsageError: no format is called so.
+        InputRefused: the source is of no known shape, or not of the one asked for; the message says what was
+            found.
+    """
+    if format is not None and format not in FORMATS:
+        raise UsageError(f"no format is called {format!r}", hint=f"the formats are {', '.join(FORMATS)}")
+    columns = columns or Columns()
+    _refuse_foreign(source)
+    if source.head.lstrip().startswith(b"<"):
+        recognised, records = _recognise_posts(source, format, columns)
+    elif format == POSTS_XML:
+        raise InputRefused(
+            f"{source.name} is not XML; it begins with: {excerpt(source.head)}", hint=_WITHOUT_FORMAT
+        )
+    else:
+        recognised, records = _recognise_table(source, format, columns)
+    return Reader(source.name, recognised, records, strict=strict, batch_records=batch_records)
+
+
+def _refuse_foreign(source: Source) -> None:
+    for pattern, what, hint in _FOREIGN:
+        if pattern.match(source.head):
+            raise InputRefused(f"{source.name} is {what}", hint=hint)
+    first_line = source.head.partition(b"\n")[0]
+    try:
+        _utf8_decoder().decode(first_line)
+    except UnicodeDecodeError:
+        raise InputRefused(
+            f"{source.name} does not begin with UTF-8 text, but with: {excerpt(first_line)}",
+            hint=f"convert it first if it is text in another encoding; {KNOWN_SHAPES}",
+        ) from None
+
+
+def _recognise_table(
+    source: Source, forced: str | None, columns: Columns
+) -> tuple[Recognised, Iterator[Record]]:
+    layout = read_layout(source, forced, columns)
+    shape = forced or layout.shape
+    recognised = Recognised(shape, source.compressed, describe(layout, shape, source), layout.provides)
+    return recognised, table_records(source, layout)
+
+
+def _recognise_posts(
+    source: Source, forced: str | None, columns: Columns
+) -> tuple[Recognised, Iterator[Record]]:
+    root = _ROOT_ELEMENT.search(source.head)
+    if root is None or root[1].decode() != ROOT:
+        found = f"<{root[1].decode()}>" if root else excerpt(source.head)
+        raise InputRefused(f"{source.name} is XML of {found}, not a data dump's <{ROOT}>", hint=KNOWN_SHAPES)
+    if forced not in (None, POSTS_XML):
+        raise InputRefused(f"{source.name} is a data dump's Posts.xml, not {forced}", hint=_WITHOUT_FORMAT)
+    if columns != Columns():
+        raise InputRefused(
+            f"{source.name} is XML, and XML has no columns", hint="leave the --…-column options out"
+        )
+    _refuse_encoding(source)
+    kind = "data dump's Posts.xml" + ", gzip" * source.compressed
+    description = f"{source.name}: {kind}, id, title, tags and created_at of its questions (PostTypeId 1)"
+    provides = frozenset({"question", "title", "tags", "created_at"})
+    return Recognised(POSTS_XML, source.compressed, description, provides), post_records(source)
+
+
+def _refuse_encoding(source: Source) -> None:
+    declared = _ENCODING.match(source.head)
+    if declared and declared[1].lower() not in _UTF8_NAMES:
+        name = excerpt(declared[1])
+        raise InputRefused(
+            f"{source.name} is encoded in {name}, not in UTF-8",
+            hint=f"convert it first: iconv -f {name} -t UTF-8",
+        )

@@ -1,0 +1,122 @@
+"""What a file becomes on its way to the database: batches of rows, and an account of each record left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+ROW_NUMBER: Final = "row-number"
+NO_COLUMN: Final = "none"
+
+RECORD_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes one record may have, so that a stray quote or a missing `>` cannot pull a whole file into memory."""
+
+QUESTION_POST_TYPE: Final = "1"
+ANSWER_POST_TYPE: Final = "2"
+
+PARTS: Final = ("id", "title", "tags", "label", "created_at", "post_type")
+Fields: TypeAlias = tuple[str, str, str, str, str, str]
+"""The texts of one record in the order of `PARTS`; what the file lacks is empty."""
+
+QuestionRow: TypeAlias = tuple[int, int, str | None, str | None, str | None]
+TagRow: TypeAlias = tuple[int, int, str]
+
+
+class Reason(StrEnum):
+    """Why a record cannot be taken."""
+
+    NO_ID = "no id"
+    BAD_ID = "bad id"
+    BAD_DATE = "bad date"
+    NO_TAG = "no tag"
+    NOT_A_TAG_LIST = "not a tag list"
+    WRONG_COLUMN_COUNT = "wrong number of columns"
+    BROKEN_CSV = "broken CSV"
+    BROKEN_XML = "broken XML"
+    RECORD_TOO_LONG = "record over 16 MiB"
+    NUL_BYTE = "NUL byte"
+    INVALID_UTF8 = "invalid UTF-8"
+    FILE_CUT_SHORT = "file cut short"
+
+
+Record: TypeAlias = tuple[int, bytes, Fields | Reason]
+"""The number of a record's first line, its first bytes, its texts or what is wrong with it."""
+
+
+class Unfit(Exception):  # noqa: N818
+    """A record cannot be taken; it never leaves this package."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The user's own choice of columns; None leaves a column to be recognised by its name.
+
+    `id` may be "row-number": the records are then numbered 1, 2, 3 and so on, in the order of the file. The
+    others may be "none": the file's column is then left out.
+    """
+
+    id: str | None = None
+    title: str | None = None
+    tags: str | None = None
+    label: str | None = None
+    created_at: str | None = None
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A record that could not be taken: `line` counts the file's own lines from 1, `excerpt` is printable."""
+
+    line: int
+    reason: Reason
+    excerpt: str
+
+
+@dataclass
+class Rows:
+    """One batch, in the order of the file.
+
+    `questions` holds (id, place, title, label, created_at) and `tags` holds (question_id, place, tag).
+    `created_at` is ISO 8601 in UTC. `read` counts the records seen: each became a question (in a file with
+    one tag per record: a tag), or was skipped, or is bad.
+
+    `place` is one count through the whole file, shared by both lists and the same in every format; only its
+    order means anything. It orders a question's tags, also where its rows in a tags file lie far apart. And
+    it tells repeats of an id apart: the last is the question row with the greatest place, and its tags are
+    those with a place greater still. A record has each of its tags once; a tags file may repeat one.
+    """
+
+    questions: list[QuestionRow] = field(default_factory=list)
+    tags: list[TagRow] = field(default_factory=list)
+    read: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    bad: list[BadRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a file turned out to be.
+
+    `description` is one line for a person. `provides` says which of "question", "title", "label", "tags" and
+    "created_at" the file carries: an import must leave alone what it does not.
+    """
+
+    format: str
+    compressed: bool
+    description: str
+    provides: frozenset[str]
+
+
+_EXCERPT_LENGTH = 80
+
+
+def excerpt(raw: bytes) -> str:
+    """The beginning of a record in at most 80 printable characters."""
+    text = raw[: 4 * _EXCERPT_LENGTH].decode(errors="replace").strip()
+    return "".join(
+        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[:_EXCERPT_LENGTH]
+    )
