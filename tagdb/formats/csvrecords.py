@@ -45,7 +45,7 @@ def csv_records(source: Source, delimiter: str, columns: int) -> Iterator[_CsvRe
         yield lines.number + 1, b"", Reason.FILE_CUT_SHORT
 
 
-class _RecordTooLong(Exception):  # noqa: N818
+class _RecordTooLong(Exception):
     pass
 
 

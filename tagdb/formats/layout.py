@@ -163,9 +163,7 @@ def _parts(header: tuple[str, ...], columns: Columns) -> dict[str, int]:
     parts = {}
     for part, names in _NAMES.items():
         chosen = getattr(columns, part, None)
-        place = (
-            _chosen_place(chosen, header) if chosen else next((known[n] for n in names if n in known), None)
-        )
+        place = _chosen_place(chosen, header) if chosen else next((known[n] for n in names if n in known), None)
         if place is not None and not _is_left_out(part, chosen):
             parts[part] = place
     return parts
@@ -185,9 +183,7 @@ def _is_left_out(part: str, chosen: str | None) -> bool:
 def _check_choice(layout: Layout, name: str, columns: Columns) -> None:
     for part, chosen in vars(columns).items():
         if chosen and part not in layout.parts and not _is_left_out(part, chosen):
-            raise InputRefused(
-                f"{name} has no column {chosen!r}", hint=f"its columns are {_names(layout.header)}"
-            )
+            raise InputRefused(f"{name} has no column {chosen!r}", hint=f"its columns are {_names(layout.header)}")
 
 
 def _check_parts(layout: Layout, name: str) -> None:
@@ -207,9 +203,7 @@ def _check_parts(layout: Layout, name: str) -> None:
             hint="name the columns with --tags-column, --title-column, --label-column or --created-column",
         )
     if "parentid" in map(_plain, layout.header) and not layout.parts.keys() & {"post_type", "tags", "title"}:
-        raise InputRefused(
-            f"{name} holds answers, not questions: its columns are {columns}", hint=KNOWN_SHAPES
-        )
+        raise InputRefused(f"{name} holds answers, not questions: its columns are {columns}", hint=KNOWN_SHAPES)
 
 
 def _holds_data(header: tuple[str, ...]) -> bool:

@@ -75,9 +75,7 @@ def recognise(
     if source.head.lstrip().startswith(b"<"):
         recognised, records = _recognise_posts(source, format, columns)
     elif format == POSTS_XML:
-        raise InputRefused(
-            f"{source.name} is not XML; it begins with: {excerpt(source.head)}", hint=_WITHOUT_FORMAT
-        )
+        raise InputRefused(f"{source.name} is not XML; it begins with: {excerpt(source.head)}", hint=_WITHOUT_FORMAT)
     else:
         recognised, records = _recognise_table(source, format, columns)
     return Reader(source.name, recognised, records, strict=strict, batch_records=batch_records)
@@ -97,18 +95,14 @@ def _refuse_foreign(source: Source) -> None:
         ) from None
 
 
-def _recognise_table(
-    source: Source, forced: str | None, columns: Columns
-) -> tuple[Recognised, Iterator[Record]]:
+def _recognise_table(source: Source, forced: str | None, columns: Columns) -> tuple[Recognised, Iterator[Record]]:
     layout = read_layout(source, forced, columns)
     shape = forced or layout.shape
     recognised = Recognised(shape, source.compressed, describe(layout, shape, source), layout.provides)
     return recognised, table_records(source, layout)
 
 
-def _recognise_posts(
-    source: Source, forced: str | None, columns: Columns
-) -> tuple[Recognised, Iterator[Record]]:
+def _recognise_posts(source: Source, forced: str | None, columns: Columns) -> tuple[Recognised, Iterator[Record]]:
     root = _ROOT_ELEMENT.search(source.head)
     if root is None or root[1].decode() != ROOT:
         found = f"<{root[1].decode()}>" if root else excerpt(source.head)
@@ -116,9 +110,7 @@ def _recognise_posts(
     if forced not in (None, POSTS_XML):
         raise InputRefused(f"{source.name} is a data dump's Posts.xml, not {forced}", hint=_WITHOUT_FORMAT)
     if columns != Columns():
-        raise InputRefused(
-            f"{source.name} is XML, and XML has no columns", hint="leave the --…-column options out"
-        )
+        raise InputRefused(f"{source.name} is XML, and XML has no columns", hint="leave the --…-column options out")
     _refuse_encoding(source)
     kind = "data dump's Posts.xml" + ", gzip" * source.compressed
     description = f"{source.name}: {kind}, id, title, tags and created_at of its questions (PostTypeId 1)"

@@ -44,7 +44,7 @@ Record: TypeAlias = tuple[int, bytes, Fields | Reason]
 """The number of a record's first line, its first bytes, its texts or what is wrong with it."""
 
 
-class Unfit(Exception):  # noqa: N818
+class Unfit(Exception):
     """A record cannot be taken; it never leaves this package."""
 
     def __init__(self, reason: Reason) -> None:
@@ -117,6 +117,4 @@ _EXCERPT_LENGTH = 80
 def excerpt(raw: bytes) -> str:
     """The beginning of a record in at most 80 printable characters."""
     text = raw[: 4 * _EXCERPT_LENGTH].decode(errors="replace").strip()
-    return "".join(
-        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[:_EXCERPT_LENGTH]
-    )
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[:_EXCERPT_LENGTH])

@@ -14,7 +14,7 @@ from tagdb.formats.source import Source
 def table_records(source: Source, layout: Layout) -> Iterator[Record]:
     """Yield every record below the header.
 
-    Where the layout numbers the rows, a bad record takes a number too: correcting it later renumbers nothing.
+    Where the layout numbers the rows, a bad record takes a number too: correcting a line renumbers nothing.
     """
     width = len(layout.header)
     absent, question, number = range(width, width + 3)
