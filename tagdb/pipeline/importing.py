@@ -18,6 +18,11 @@ from tagdb.pipeline.recording import Counts, recorded
 __all__ = ["FORMATS", "Columns", "ImportResult", "import_files"]
 
 _SHOWN_BAD_ROWS = 10
+_TABLES = {
+    "questions": (("id",), ("title", "label", "created_at")),
+    "tags": (("question_id", "position"), ("tag",)),
+}
+"""The user's tables: the columns of their keys, and the others that an import writes."""
 
 
 @dataclass
@@ -48,6 +53,7 @@ def import_files(
     columns: Columns | None = None,
     strict: bool = False,
     replace: bool = False,
+    recorded_as: str = "import",
 ) -> ImportResult:
     """Add and update the questions and tags that `files` speak of; with `replace`, remove those they do not.
 
@@ -55,7 +61,8 @@ def import_files(
 
     Raises
     ------
-    InputRefused : a file is of an unknown shape, or (with `strict`) has a bad row; nothing was changed
+    InputRefused : a file is of an unknown shape, or has a bad row (with `strict` or `replace`), or a table cannot
+        take its rows; nothing was changed
     """
     result = ImportResult()
     args = {
@@ -64,11 +71,11 @@ def import_files(
         "strict": strict,
         "replace": replace,
     }
-    with database.session() as session, recorded(session, "import", args) as counts:
+    with database.session() as session, recorded(session, recorded_as, args) as counts:
         source.require_user_tables(session)
         session.execute("importing.create_staging")
         with session.transaction():
-            _create_tables(session)
+            made = _make_tables(session)
             for name in files:
                 with formats.open_source(name) as opened:
                     reader = formats.recognise(opened, format=format, columns=columns, strict=strict)
@@ -82,21 +89,38 @@ def import_files(
                 session.execute("importing.empty_staging")
             if replace:
                 _remove_missing(session, result)
-            session.execute("importing.create_tags_index")
+            if "tags" in made:
+                session.execute("importing.create_tags_index")
         session.execute("importing.analyze")
         _count(counts, result)
     return result
 
 
-def _create_tables(session: Session) -> None:
+def _make_tables(session: Session) -> set[str]:
+    """Create those of the user's tables that are absent, and return their names; the others have to take the rows."""
+    absent = {table for table in _TABLES if not session.rows("source.user_columns", table_name=table)}
+    for table in _TABLES.keys() - absent:
+        _require_writable(session, table)
     schema = session.scalar("source.user_schema")
-    if schema is None:
+    if absent and schema is None:
         raise Unavailable(
             "the search path names no schema for your tables",
             hint="PGOPTIONS='-c search_path=public' tagdb import …",
         )
-    for name in ("create_questions", "create_tags"):
-        session.run_script(queries.topic("importing")[name].format(schema=quote_identifier(schema)))
+    for table in absent:
+        statement = queries.topic("importing")[f"create_{table}"]
+        session.run_script(statement.format(schema=quote_identifier(schema)))
+    return absent
+
+
+def _require_writable(session: Session, table: str) -> None:
+    columns = {row.name for row in session.rows("source.user_columns", table_name=table)}
+    key, others = _TABLES[table]
+    hint = "import into another database or schema: PGOPTIONS='-c search_path=mine' tagdb import …"
+    if missing := [name for name in (*key, *others) if name not in columns]:
+        raise InputRefused(f"the table {table} here has no column {missing[0]} to import into", hint=hint)
+    if not session.scalar("importing.is_key", table_name=table, columns=sorted(key)):
+        raise InputRefused(f"the table {table} here has no unique key on {', '.join(key)}", hint=hint)
 
 
 def _stage(
@@ -145,10 +169,17 @@ def _merge(session: Session, provides: frozenset[str], result: ImportResult) -> 
 
 
 def _remove_missing(session: Session, result: ImportResult) -> None:
+    """Remove what the files do not have, provided that they are whole: a bad row may be any question."""
+    if result.bad:
+        raise InputRefused(
+            f"{sum(result.bad.values()):,} rows cannot be read, and --replace would remove their questions; "
+            f"the first is {result.bad_examples[0]}",
+            hint="correct them, or leave out --replace",
+        )
+    if not (result.added or result.updated or result.unchanged):
+        raise InputRefused("--replace with no question in the files would empty the tables", hint="leave out --replace")
     result.tags_removed += session.execute("importing.delete_missing_tags")
     result.removed = session.execute("importing.delete_missing_questions")
-    if result.removed and not (result.added or result.updated or result.unchanged):
-        raise InputRefused("--replace with no question in the files would empty the tables", hint="leave out --replace")
 
 
 def _count(counts: Counts, result: ImportResult) -> None:
