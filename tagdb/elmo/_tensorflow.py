@@ -4,13 +4,43 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 __all__ = ["tf", "trace"]
+
+_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_NATIVE_LOG_LINE = re.compile(rb"[IWEF]\d{4} |WARNING: All log messages before absl::InitializeLog")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep TensorFlow's log off stderr, unless the user has set its level.
+
+    Some of it is written by native code before the level takes effect; that is held back, and anything else
+    that was written meanwhile is passed on.
+    """
+    if _LOG_LEVEL in os.environ:
+        yield
+        return
+    os.environ[_LOG_LEVEL] = "3"
+    with tempfile.TemporaryFile() as held:
+        stderr = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held.seek(0)
+            for line in held:
+                if not _NATIVE_LOG_LINE.match(line):
+                    os.write(2, line)
 
 
 @contextmanager
@@ -46,8 +76,7 @@ def _configure() -> None:
 if "tensorflow" in sys.modules:
     import tensorflow as tf
 else:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _keras_left_out():
+    with _quiet(), _keras_left_out():
         import tensorflow as tf
     _let_keras_be_imported_later()
 _configure()

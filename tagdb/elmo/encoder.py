@@ -10,7 +10,7 @@ import numpy as np
 
 from tagdb.elmo._tensorflow import tf
 from tagdb.elmo.characters import BEGIN_SENTENCE, END_SENTENCE
-from tagdb.elmo.lstm import DirectionalLstm
+from tagdb.elmo.lstm import N_GATES, DirectionalLstm
 from tagdb.elmo.options import ElmoOptions, read_options
 from tagdb.elmo.spec import MAX_TOKENS, OPTIONS_FILE, WEIGHTS_FILE, read_spec
 from tagdb.elmo.token_encoder import TokenEncoder
@@ -23,9 +23,10 @@ from tagdb.models import EmbedderSpec
 
 @dataclass(frozen=True)
 class Limits:
-    """What bounds memory: texts whose nodes are held together, tokens sorted together, token vectors kept."""
+    """What bounds memory: texts, or gates, of a block; tokens sorted together; token vectors kept between calls."""
 
     texts_in_block: int = 4096
+    gate_bytes: int = 128 * 2**20
     tokens_in_chunk: int = 4_000_000
     vocabulary_bytes: int = 128 * 2**20
 
@@ -39,10 +40,10 @@ class Elmo:
     between calls and serves one thread at a time.
     """
 
-    def __init__(
-        self, spec: EmbedderSpec, options: ElmoOptions, weights: Weights, limits: Limits = Limits()
-    ) -> None:
+    def __init__(self, spec: EmbedderSpec, options: ElmoOptions, weights: Weights, limits: Limits = Limits()) -> None:
         self._spec, self._limits = spec, limits
+        texts_with_gates = limits.gate_bytes // (N_GATES * options.lstm.dim * np.float32().nbytes)
+        self._texts_in_block = max(1, min(limits.texts_in_block, texts_with_gates))
         self._half_dim, self._n_layers = options.lstm.projection_dim, 1 + options.lstm.n_layers
         token_encoder = TokenEncoder(options, weights)
         begin, end = token_encoder.encode([BEGIN_SENTENCE, END_SENTENCE])
@@ -83,6 +84,8 @@ class Elmo:
         Only the first `max_tokens` tokens of a text count. Raises InputRefused, before any work is done, when
         a text holds no token: the mean of nothing is no vector.
         """
+        if max_tokens < 1:
+            raise InputRefused(f"max_tokens is {max_tokens}", hint="let at least 1 token of a text count")
         for index, text in enumerate(texts):
             if not text or text.isspace():
                 raise _no_token(index)
@@ -135,8 +138,8 @@ class Elmo:
         rows, commonest = rows.renumber_by_frequency()
         inputs = lstm.prepare(self._vocabulary.vectors()[commonest])
         order = rows.lexicographic_order()
-        for start in range(0, len(order), self._limits.texts_in_block):
-            block = order[start : start + self._limits.texts_in_block]
+        for start in range(0, len(order), self._texts_in_block):
+            block = order[start : start + self._texts_in_block]
             for level, states in lstm.walk(trie_levels(rows, block), inputs):
                 if len(level.ended_rows):
                     totals = tf.gather(states.totals, level.ended_nodes).numpy()

@@ -18,7 +18,7 @@ from tagdb.elmo.weights import FloatArray, Weights
 # products avoid the long power-of-two row strides on which CPU kernels lose half their speed.
 CELLS_AT_ONCE = 512
 # The first layer's input products of the commonest tokens are computed once, as many as fit here.
-INPUT_PRODUCT_BYTES = 256 * 2**20
+INPUT_PRODUCT_BYTES = 128 * 2**20
 N_GATES = 4
 FORGET_GATE = 2  # in the file's order: input, candidate (j), forget, output
 FORGET_BIAS = 1.0
@@ -58,9 +58,7 @@ class DirectionalLstm:
 
     def __init__(self, options: LstmOptions, weights: Weights, direction: int, boundary: FloatArray) -> None:
         self._options = options
-        self._layers = [
-            _Layer(options, weights, lstm_cell_name(direction, layer)) for layer in range(options.n_layers)
-        ]
+        self._layers = [_Layer(options, weights, lstm_cell_name(direction, layer)) for layer in range(options.n_layers)]
         self._advance = trace(self._compute, self._signature())
         self._root = self._read(boundary)
 
@@ -70,9 +68,7 @@ class DirectionalLstm:
         products = self._layers[0].input_products(tf.constant(vectors[:n_common]))
         return TokenInputs(tf.constant(vectors), products, tf.constant(n_common, tf.int32))
 
-    def walk(
-        self, levels: Iterable[TrieLevel], inputs: TokenInputs
-    ) -> Iterator[tuple[TrieLevel, NodeStates]]:
+    def walk(self, levels: Iterable[TrieLevel], inputs: TokenInputs) -> Iterator[tuple[TrieLevel, NodeStates]]:
         """Yield each level of a trie with the states of its nodes."""
         states = self._root
         for level in levels:

@@ -30,9 +30,7 @@ class TokenEncoder:
             (tf.constant(weights.read(f"CNN/W_cnn_{i}")[0]), tf.constant(weights.read(f"CNN/b_cnn_{i}")))
             for i in range(len(cnn.filters))
         ]
-        self._highways = [
-            _Highway(weights, group) for group in (f"CNN_high_{k}" for k in range(cnn.n_highway))
-        ]
+        self._highways = [_Highway(weights, group) for group in (f"CNN_high_{k}" for k in range(cnn.n_highway))]
         self._projection = None
         if cnn.n_filters != self._dim:
             names = ("CNN_proj/W_proj", "CNN_proj/b_proj")

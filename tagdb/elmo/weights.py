@@ -60,9 +60,7 @@ def _checked_datasets(path: Path, file: Any, options: ElmoOptions) -> dict[str, 
     with _damage_reported(path):
         unexpected = sorted(set(_dataset_names(file)) - set(shapes))
         if unexpected:
-            raise WeightsError(
-                f"{path} holds {unexpected[0]}, which options.json does not call for", hint=WRONG_PAIR
-            )
+            raise WeightsError(f"{path} holds {unexpected[0]}, which options.json does not call for", hint=WRONG_PAIR)
         for name, shape in shapes.items():
             if _is_in_file(path, file, name):
                 datasets[name] = _checked_dataset(path, file, name, shape)
