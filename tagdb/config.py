@@ -41,7 +41,10 @@ def home(environ: Mapping[str, str] = os.environ) -> Path:
     root gets a system folder: PostgreSQL cannot run as root, so another user has to be able to reach the data.
     """
     if given := environ.get("TAGDB_HOME"):
-        return Path(given).expanduser().absolute()
+        try:
+            return Path(given).expanduser().absolute()
+        except RuntimeError as error:
+            raise UsageError(f"TAGDB_HOME is {given}: there is no such user", hint="write the path in full") from error
     if os.geteuid() == 0:
         return ROOT_HOME
     return Path(platformdirs.user_data_dir("tagdb", appauthor=False))
@@ -77,14 +80,19 @@ def libpq_dsn(url: str) -> str:
     )
 
 
+_SECRET_KEY = r"\w*password|oauth_client_secret|scram_\w+_key"  # noqa: S105
 _SECRETS = (
-    (re.compile(r"(://[^:/@\s]*:)[^\s]*(@)"), r"\1***\2"),
-    (re.compile(r"(\b(?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)", re.IGNORECASE), r"\1***"),
+    (re.compile(r"(://[^:/@\s]*:)[^\n]*(@)"), r"\1***\2"),
+    (re.compile(rf"([?&](?:{_SECRET_KEY})=)[^&\n]*", re.IGNORECASE), r"\1***"),
+    (
+        re.compile(rf"((?<![?&\w])(?:{_SECRET_KEY})\s*=\s*)('(?:\\.|[^'\\])*(?:'|$)|(?:\\.|[^\s\\])+)", re.I | re.S),
+        r"\1***",
+    ),
 )
 
 
 def redact(text: str) -> str:
-    """Blank out passwords in URLs and in key/value strings, wherever they stand in `text`."""
+    """Blank out passwords in URLs and in key/value strings, wherever they stand; rather too much than less."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text

@@ -1,10 +1,10 @@
-"""Connections to PostgreSQL, and the one place where the driver's errors become tagdb's."""
+"""Connections to PostgreSQL, and the sessions in which named queries run."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg2
@@ -15,7 +15,8 @@ from sqlalchemy.pool import NullPool
 from tagdb import config
 from tagdb.db import queries
 from tagdb.db.embedded import EmbeddedServer
-from tagdb.errors import ConnectionFailed, DatabaseError, SchemaMismatch, TagdbError, Unavailable
+from tagdb.db.translation import storable, translated
+from tagdb.errors import ConnectionFailed, TagdbError
 
 _CONNECTION_DEFAULTS: Mapping[str, Any] = {
     "application_name": f"tagdb {config.VERSION}",
@@ -24,7 +25,9 @@ _CONNECTION_DEFAULTS: Mapping[str, Any] = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
 }
+_URL_AS_MEANT = re.compile(r"postgresql://([^@/]*@)?[^@?]*(\?|$)")
 
 Row = sqlalchemy.Row[Any]
 
@@ -36,7 +39,9 @@ class Database:
         self.dsn = dsn
         self.origin = origin
         self.embedded = embedded
-        self.engine = sqlalchemy.create_engine("postgresql+psycopg2://", creator=self._connect, poolclass=NullPool)
+        self.engine = sqlalchemy.create_engine(
+            "postgresql+psycopg2://", creator=self._connect, poolclass=NullPool, hide_parameters=True
+        )
 
     @classmethod
     def open(cls, target: config.Target) -> Database:
@@ -52,16 +57,23 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """Open a connection for one piece of work; each statement commits by itself outside `Session.transaction`."""
+        """Open a connection for one piece of work; each statement commits by itself outside `Session.transaction`.
+
+        Raises
+        ------
+        ConnectionFailed : there is none to be had
+        """
         with translated():
             connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         try:
             yield Session(connection)
         finally:
-            connection.invalidate() if connection.invalidated else connection.close()
+            if not connection.invalidated and connection.connection.driver_connection.closed:  # type: ignore[union-attr]
+                connection.invalidate()  # what a lost connection was last set to cannot be set back
+            connection.close()
 
     def _connect(self) -> psycopg2.extensions.connection:
-        given = psycopg2.extensions.parse_dsn(self.dsn) if self.dsn else {}
+        given = _parse(self.dsn, self.origin)
         missing = {key: value for key, value in _CONNECTION_DEFAULTS.items() if key not in given}
         connection: psycopg2.extensions.connection = psycopg2.connect(self.dsn, **missing)
         connection.set_client_encoding("UTF8")
@@ -76,42 +88,58 @@ class Session:
 
     @contextmanager
     def transaction(self, *, read_only: bool = False) -> Iterator[None]:
-        """Run statements as one transaction: all of them take effect, or none."""
+        """Run statements as one transaction: all of them take effect, or none; inside another one, as its part."""
         with translated():
-            mode = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else "BEGIN"
-            self.connection.exec_driver_sql(mode)
+            begin, take_back, commit = "BEGIN", "ROLLBACK", "COMMIT"
+            if read_only:
+                begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+            elif self.cursor().connection.info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_INTRANS:
+                begin, take_back, commit = "SAVEPOINT part", "ROLLBACK TO SAVEPOINT part", "RELEASE SAVEPOINT part"
+            self.connection.exec_driver_sql(begin)
             try:
                 yield
             except BaseException:
-                if not self.connection.closed and not self.connection.invalidated:
-                    self.connection.exec_driver_sql("ROLLBACK")
+                self._take_back(take_back)
                 raise
-            self.connection.exec_driver_sql("COMMIT")
+            self.connection.exec_driver_sql(commit)
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Run statements and take back all they did, whatever comes of them."""
+        with translated():
+            self.connection.exec_driver_sql("BEGIN")
+            try:
+                yield
+            finally:
+                self._take_back("ROLLBACK")
+
+    def _take_back(self, statement: str) -> None:
+        with suppress(sqlalchemy.exc.SQLAlchemyError):  # a broken connection has rolled back by itself
+            self.connection.exec_driver_sql(statement)
 
     def execute(self, query: str, /, **parameters: Any) -> int:
         """Run the named query and return how many rows it touched."""
-        with translated():
-            return self.connection.execute(queries.statement(query), parameters).rowcount
+        return self._run(queries.statement(query), parameters).rowcount
 
     def rows(self, query: str, /, **parameters: Any) -> list[Row]:
         """Run the named query and return its rows."""
-        with translated():
-            return list(self.connection.execute(queries.statement(query), parameters))
+        return list(self._run(queries.statement(query), parameters))
 
     def rows_of(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
         """Run SQL text with `:parameters` and return its rows; a colon of its own is written backslash, colon."""
-        with translated():
-            return list(self.connection.execute(sqlalchemy.text(sql), parameters))
+        return list(self._run(sqlalchemy.text(sql), parameters))
 
     def row(self, query: str, /, **parameters: Any) -> Row | None:
         """Run the named query and return its first row, if there is one."""
-        with translated():
-            return self.connection.execute(queries.statement(query), parameters).first()
+        return self._run(queries.statement(query), parameters).first()
 
     def scalar(self, query: str, /, **parameters: Any) -> Any:
         """Run the named query and return the first column of its first row."""
-        with translated():
-            return self.connection.execute(queries.statement(query), parameters).scalar()
+        return self._run(queries.statement(query), parameters).scalar()
+
+    def _run(self, statement: sqlalchemy.TextClause, parameters: Mapping[str, Any]) -> sqlalchemy.CursorResult[Any]:
+        with storable(), translated():
+            return self.connection.execute(statement, parameters)
 
     def release_lock(self) -> None:
         """Give tagdb's lock back, unless the connection took it along when it broke."""
@@ -135,37 +163,26 @@ def quote_identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn the driver's errors into tagdb's, with passwords blanked out and what to type next."""
+def _parse(dsn: str, origin: str) -> Mapping[str, str]:
+    """Return the settings in a connection string.
+
+    Raises
+    ------
+    ConnectionFailed : libpq cannot read it, or would take a piece of the password for something else. libpq's own
+        words are not passed on, for they quote what it stumbled over.
+    """
     try:
-        yield
-    except sqlalchemy.exc.DBAPIError as error:
-        raise _translate(error.orig or error) from error
-    except psycopg2.Error as error:
-        raise _translate(error) from error
+        parts: dict[str, str] = psycopg2.extensions.parse_dsn(dsn) if dsn else {}
+    except psycopg2.ProgrammingError:
+        raise _unreadable(origin) from None
+    misread = dsn.startswith("postgresql://") and not _URL_AS_MEANT.match(dsn)
+    if misread or "@" in parts.get("host", "") or not re.fullmatch(r"[\d,\s]*", parts.get("port", "")):
+        raise _unreadable(origin)
+    return parts
 
 
-_MISSING_TAGDB = re.compile(r'(schema "tagdb"|relation "tagdb\.|function tagdb\.)')
-_LOST = re.compile("08|57P|28|3D000")
-_KNOWN: Mapping[str, tuple[type[TagdbError], str, str]] = {
-    "42501": (Unavailable, "a right is missing", "ask the database's owner to grant it"),
-    "57014": (DatabaseError, "the statement was stopped", "give it more time, for example --timeout 600"),
-    "53100": (DatabaseError, "the server's disk is full", "free some space and run the same command again"),
-}
-
-
-def _translate(error: BaseException) -> TagdbError:
-    message = config.redact(str(error)).strip().split("\n")[0]
-    code = getattr(error, "pgcode", None)
-    if code is None or _LOST.match(code):
-        return ConnectionFailed(
-            f"no connection to PostgreSQL: {message}",
-            hint="check --db-url, TAGDB_DATABASE_URL or PGHOST; without them tagdb runs its own server",
-        )
-    if code in ("3F000", "42P01", "42883") and _MISSING_TAGDB.search(message):
-        return SchemaMismatch("this database has no tagdb schema, or an old one", hint="tagdb db migrate")
-    if code in _KNOWN:
-        kind, meaning, hint = _KNOWN[code]
-        return kind(f"{meaning}: {message}", hint=hint)
-    return DatabaseError(message)
+def _unreadable(origin: str) -> TagdbError:
+    return ConnectionFailed(
+        f"the connection string of {origin} cannot be read",
+        hint="in a URL write %40 for @, %2F for /, %25 for % in the password; in key=value form quote it: password='…'",
+    )

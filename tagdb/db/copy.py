@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
@@ -17,17 +17,16 @@ import numpy as np
 import numpy.typing as npt
 import psycopg2.extensions
 
-from tagdb.db.connection import translated
+from tagdb.db.translation import translated
+from tagdb.errors import DatabaseError
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 _READ_BYTES = 1 << 22
-
-Vectors = npt.NDArray[np.float32]
-Integers = npt.NDArray[np.int64]
+_BLOCK_BYTES = 1 << 20
 
 
-def pack_rows(columns: Sequence[npt.NDArray[Any]]) -> memoryview:
+def pack_rows(columns: Sequence[npt.NDArray[Any]]) -> bytearray:
     """Pack equally long columns into one COPY stream.
 
     Parameters
@@ -35,14 +34,16 @@ def pack_rows(columns: Sequence[npt.NDArray[Any]]) -> memoryview:
     columns : arrays of shape (n_rows,) for int16, int32, int64, float64 or bool columns, and of shape (n_rows, dim),
         float32, for a `vector` column
     """
-    layout: list[tuple[str, Any]] = [("fields", ">i2")]
+    layout: list[Any] = [("fields", ">i2")]
     for index, column in enumerate(columns):
+        layout.append((f"length{index}", ">i4"))
         if column.ndim == 2:
-            layout += [(f"length{index}", ">i4"), (f"dim{index}", ">i2"), (f"unused{index}", ">i2")]
-            layout += [(f"value{index}", ">f4", (column.shape[1],))]  # type: ignore[list-item]
+            layout += [(f"dim{index}", ">i2"), (f"unused{index}", ">i2"), (f"value{index}", ">f4", (column.shape[1],))]
         else:
-            layout += [(f"length{index}", ">i4"), (f"value{index}", column.dtype.newbyteorder(">"))]
-    rows = np.zeros(len(columns[0]), dtype=layout)
+            layout.append((f"value{index}", column.dtype.newbyteorder(">")))
+    row = np.dtype(layout)
+    stream = bytearray(_SIGNATURE + bytes(len(columns[0]) * row.itemsize) + _TRAILER)
+    rows = np.frombuffer(stream, dtype=row, count=len(columns[0]), offset=len(_SIGNATURE))
     rows["fields"] = len(columns)
     for index, column in enumerate(columns):
         rows[f"value{index}"] = column
@@ -50,7 +51,7 @@ def pack_rows(columns: Sequence[npt.NDArray[Any]]) -> memoryview:
         if column.ndim == 2:
             rows[f"dim{index}"] = column.shape[1]
             rows[f"length{index}"] = 4 + 4 * column.shape[1]
-    return memoryview(_SIGNATURE + rows.tobytes() + _TRAILER)
+    return stream
 
 
 def copy_in(
@@ -101,42 +102,82 @@ class FixedWidthReader:
 
     Parameters
     ----------
-    fields : for each column ("name", dtype) as in `numpy.dtype`, or ("name", dim) for a `vector` of that dimension;
-        no value may be NULL
-    block_rows : how many records `blocks` hands over at a time
+    fields : for each column ("name", dtype) as in `numpy.dtype`, or ("name", dim) for a `vector` of that dimension
+    sink : takes each block, an array of records with the names of `fields`; blocks are of about a megabyte
     """
 
-    def __init__(self, fields: Sequence[tuple[str, str | int]], sink: Any) -> None:
-        layout: list[Any] = [("fields", ">i2")]
+    def __init__(self, fields: Sequence[tuple[str, str | int]], sink: Callable[[npt.NDArray[Any]], None]) -> None:
+        layout: list[Any] = [("#fields", ">i2")]
+        self._constants: dict[str, int] = {"#fields": len(fields)}
         for name, kind in fields:
-            layout.append((f"{name}_length", ">i4"))
+            layout.append((f"{name}#length", ">i4"))
             if isinstance(kind, int):
-                layout += [(f"{name}_header", ">i4"), (name, ">f4", (kind,))]
+                layout += [(f"{name}#dim", ">i2"), (f"{name}#unused", ">i2"), (name, ">f4", (kind,))]
+                self._constants |= {f"{name}#length": 4 + 4 * kind, f"{name}#dim": kind}
             else:
                 layout.append((name, np.dtype(kind).newbyteorder(">")))
+                self._constants[f"{name}#length"] = np.dtype(kind).itemsize
         self._row = np.dtype(layout)
         self._sink = sink
-        self._rest = b""
-        self._header_left = len(_SIGNATURE)
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._signature_left = len(_SIGNATURE)
 
     def write(self, data: bytes) -> int:
-        """Take the next bytes of the stream and pass on the whole rows in them."""
-        skipped = min(self._header_left, len(data))
-        self._header_left -= skipped
-        buffer = self._rest + data[skipped:]
-        whole = len(buffer) // self._row.itemsize
-        if whole:
-            self._sink(np.frombuffer(buffer, dtype=self._row, count=whole))
-        self._rest = buffer[whole * self._row.itemsize :]
+        """Take the next bytes of the stream; every megabyte or so, pass on the whole rows in them."""
+        self._held.append(data)
+        self._held_bytes += len(data)
+        if self._held_bytes >= _BLOCK_BYTES:
+            self._pass_on()
         return len(data)
+
+    def finish(self) -> None:
+        """Pass on the last rows.
+
+        Raises
+        ------
+        DatabaseError : the stream does not end where a row does
+        """
+        self._pass_on()
+        if self._held != [_TRAILER]:
+            raise _unexpected("a row")
+
+    def _pass_on(self) -> None:
+        held = b"".join(self._held)
+        skipped = min(self._signature_left, len(held))
+        self._signature_left -= skipped
+        count = (len(held) - skipped) // self._row.itemsize
+        rows = np.frombuffer(held, dtype=self._row, count=count, offset=skipped)
+        wrong = {name: rows[name] != value for name, value in self._constants.items()}
+        if faults := [(mask.argmax(), name) for name, mask in wrong.items() if mask.any()]:
+            _, name = min(faults, key=lambda fault: int(fault[0]))
+            raise _unexpected(name.split("#")[0] or "a row")
+        if count:
+            self._sink(rows)
+        self._held = [held[skipped + count * self._row.itemsize :]]
+        self._held_bytes = len(self._held[0])
+
+
+def _unexpected(part: str) -> DatabaseError:
+    return DatabaseError(f"{part} of the query is NULL or of another type than was expected")
 
 
 def copy_out(
-    cursor: psycopg2.extensions.cursor, query: str, fields: Sequence[tuple[str, str | int]], sink: Any
+    cursor: psycopg2.extensions.cursor,
+    query: str,
+    fields: Sequence[tuple[str, str | int]],
+    sink: Callable[[npt.NDArray[Any]], None],
 ) -> None:
-    """COPY the rows of `query` (fixed-width, without NULL) out, handing record arrays to `sink` as they come."""
+    """COPY the rows of `query` (fixed-width, without NULL) out, handing record arrays to `sink` as they come.
+
+    Raises
+    ------
+    DatabaseError : the query fails, or its columns are not those of `fields`, or one is NULL
+    """
+    reader = FixedWidthReader(fields, sink)
     with translated():
-        cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT binary)", FixedWidthReader(fields, sink), _READ_BYTES)
+        cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT binary)", reader, _READ_BYTES)
+    reader.finish()
 
 
 def copy_csv_out(cursor: psycopg2.extensions.cursor, query: str, stream: BinaryIO) -> None:
@@ -147,15 +188,22 @@ def copy_csv_out(cursor: psycopg2.extensions.cursor, query: str, stream: BinaryI
 
 @contextmanager
 def csv_stream(cursor: psycopg2.extensions.cursor, query: str) -> Iterator[BinaryIO]:
-    """Hand over the CSV of `query` as a file to read from; COPY runs beside the reader, no faster than it reads."""
+    """Hand over the CSV of `query` as a file to read from; COPY runs beside the reader, no faster than it reads.
+
+    Raises
+    ------
+    DatabaseError : the query failed on the way, whatever the reader made of what it got until then
+    """
     read_end, write_end = os.pipe()
 
     def send() -> None:
-        with os.fdopen(write_end, "wb") as pipe, suppress(BrokenPipeError):
+        with suppress(BrokenPipeError), os.fdopen(write_end, "wb") as pipe:
             copy_csv_out(cursor, query, pipe)
 
     with ThreadPoolExecutor(1, "tagdb-copy") as pool:
         sending = pool.submit(send)
-        with os.fdopen(read_end, "rb") as pipe:
-            yield pipe
-        sending.result()
+        try:
+            with os.fdopen(read_end, "rb") as pipe:
+                yield pipe
+        finally:
+            sending.result()

@@ -13,19 +13,25 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
-from tagdb.db import embedded_user, tuning
+from tagdb.db import embedded_crash, embedded_user, tuning
 from tagdb.errors import ConnectionFailed, UsageError
 
 MAJOR_VERSION = 18
 DATABASE = "tagdb"
 SUPERUSER = "postgres"
 _START_SECONDS = 600
+_STOP_SECONDS = 120
+_ORPHAN_SECONDS = 30
 _SOCKET_PATH_LIMIT = 100
+_REJECTING, _SILENT = 1, 2  # exit codes of pg_isready
+_OTHER_HOME = "set TAGDB_HOME to a folder you may write, or name a server of your own with --db-url"
 
 
 def binaries() -> Path:
@@ -54,25 +60,30 @@ class EmbeddedServer:
 
     @property
     def running(self) -> bool:
-        """Whether a server answers for this cluster (pg_ctl's word)."""
-        return (self.data / "postmaster.pid").exists() and self._pg_ctl("status", check=False) == 0
+        """Whether a server answers on this cluster's socket, be it only that it is starting or stopping."""
+        return self.root.exists() and self._ask() < _SILENT
 
     @property
     def socket_folder(self) -> Path:
-        """The folder of the server's socket: the cluster's own, or a short private one where that path is too long."""
-        if len(str(self.root)) <= _SOCKET_PATH_LIMIT - len("/.s.PGSQL.5432"):
+        """The folder of the server's socket: the cluster's own, or a short private one where libpq cannot take that."""
+        path = os.fsencode(self.root)
+        if len(path) <= _SOCKET_PATH_LIMIT - len(f"/.s.PGSQL.{tuning.PORT}") and b"," not in path:
             return self.root
         return embedded_user.short_private_folder(self.root)
 
     @property
     def dsn(self) -> str:
         """The libpq URL of the server's database."""
-        return f"postgresql://{SUPERUSER}@/{DATABASE}?host={self.socket_folder}"
+        return f"postgresql://{SUPERUSER}@/{DATABASE}?host={quote(str(self.socket_folder))}&port={tuning.PORT}"
 
-    def acquire(self, *, keep: bool | None = None) -> str:
+    def acquire(self, *, keep: bool = False) -> str:
         """Make sure that the server runs while this process lives, and return its URL.
 
         With `keep` True it goes on running afterwards, until `stop`.
+
+        Raises
+        ------
+        ConnectionFailed : it cannot be set up or started here
         """
         with self._alone():
             if self._users is None:
@@ -81,7 +92,7 @@ class EmbeddedServer:
                 atexit.register(self.release)
             if keep:
                 self._kept.touch()
-            if not self.running:
+            if not self._accepts_connections():
                 self._start()
         return self.dsn
 
@@ -94,7 +105,7 @@ class EmbeddedServer:
             os.close(self._users)
             self._users = None
             if not others and not self._kept.exists() and self.running:
-                self._pg_ctl("stop", "-m", "fast")
+                self._shut_down()
 
     def stop(self, *, force: bool = False) -> bool:
         """Stop the server for everyone; False when none was running.
@@ -110,14 +121,19 @@ class EmbeddedServer:
             if not force and self._shared_with_others():
                 raise UsageError("another tagdb is using the embedded server", hint="tagdb db stop --force")
             self._kept.unlink(missing_ok=True)
-            self._pg_ctl("stop", "-m", "fast")
+            self._shut_down()
             return True
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Let one process at a time start or stop the server."""
-        self.home.mkdir(parents=True, exist_ok=True)
-        lock = os.open(self.home / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            embedded_user.make_home(self.home)
+            lock = os.open(self.home / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise ConnectionFailed(
+                f"the embedded database cannot live in {self.home}: {error.strerror}", hint=_OTHER_HOME
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -139,22 +155,57 @@ class EmbeddedServer:
                 fcntl.flock(handle, fcntl.LOCK_SH)
         return False
 
+    def _ask(self) -> int:
+        return self._call("pg_isready", "-q", "-h", str(self.socket_folder), "-p", str(tuning.PORT)).returncode
+
+    def _accepts_connections(self) -> bool:
+        """Whether the server is ready, having waited for one that somebody else began to start or to stop."""
+        deadline = time.monotonic() + _START_SECONDS
+        while self.root.exists() and (answer := self._ask()) < _SILENT:
+            if answer != _REJECTING:
+                return True
+            if time.monotonic() > deadline:
+                raise ConnectionFailed("the embedded PostgreSQL is still starting", hint=f"its log is {self.log}")
+            time.sleep(0.1)
+        return False
+
     def _start(self) -> None:
         embedded_user.prepare_folders(self.home, self.root)
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
         self._check_version()
+        socket_lock = self.socket_folder / f".s.PGSQL.{tuning.PORT}.lock"
+        embedded_crash.forget_dead_server(self.data / "postmaster.pid", socket_lock)
         (self.data / "tagdb.conf").write_text(tuning.settings(self.socket_folder))
         embedded_user.hand_over(self.data / "tagdb.conf")
-        self._pg_ctl("start", "-w", "-t", str(_START_SECONDS), "-l", str(self.log))
+        self._start_up()
         self._create_database()
+
+    def _start_up(self) -> None:
+        """Start PostgreSQL, once the last processes of a killed server of this cluster have noticed its end."""
+        deadline = time.monotonic() + _ORPHAN_SECONDS
+        while True:
+            before = embedded_crash.log_size(self.log)
+            if not self._pg_ctl("start", "-w", "-t", str(_START_SECONDS), "-l", str(self.log)):
+                return
+            reason = embedded_crash.last_words(self.log, before)
+            if "still in use" not in reason or time.monotonic() > deadline:
+                raise ConnectionFailed(
+                    f"the embedded PostgreSQL did not start: {reason}", hint=f"its log is {self.log}"
+                )
+            time.sleep(0.2)
+
+    def _shut_down(self) -> None:
+        if self._pg_ctl("stop", "-m", "fast", "-t", str(_STOP_SECONDS)) and self.running:
+            raise ConnectionFailed("the embedded PostgreSQL did not stop", hint=f"its log is {self.log}")
 
     def _initialise(self) -> None:
         """Make the cluster beside its place and move it there whole: a killed initialisation leaves no half cluster."""
-        unfinished = self.root / "data.unfinished"
-        shutil.rmtree(unfinished, ignore_errors=True)
+        for left_over in self.root.glob("data.unfinished*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        unfinished = self.root / f"data.unfinished-{os.getpid()}"
         locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--encoding=UTF8")
-        self._run("initdb", "--auth=trust", "--no-sync", f"--username={SUPERUSER}", *locale, "-D", str(unfinished))
+        self._run("initdb", "--auth=trust", f"--username={SUPERUSER}", *locale, "-D", str(unfinished))
         with (unfinished / "postgresql.conf").open("a") as settings:
             settings.write("\ninclude = 'tagdb.conf'\n")
         unfinished.rename(self.data)
@@ -170,47 +221,40 @@ class EmbeddedServer:
     def _create_database(self) -> None:
         psql = (
             "psql",
-            "-X",
-            "-q",
+            "-XqAt",
             "-h",
             str(self.socket_folder),
+            "-p",
+            str(tuning.PORT),
             "-U",
             SUPERUSER,
-            "-d",
             "postgres",
-            "-At",
             "-c",
         )
         if not self._run(*psql, f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'").strip():
             self._run(*psql, f"CREATE DATABASE {DATABASE}")
-            self._run(*psql, f'ALTER DATABASE {DATABASE} SET search_path = "$user", public, tagdb')
 
-    def _pg_ctl(self, action: str, *options: str, check: bool = True) -> int:
-        command = embedded_user.command(binaries() / "pg_ctl", action, "-D", str(self.data), *options)
-        done = subprocess.run(command.argv, check=False, capture_output=True, text=True, cwd="/", **command.identity)
-        if check and done.returncode:
-            raise ConnectionFailed(
-                f"the embedded PostgreSQL did not {action}: {_last_line(done.stderr or done.stdout)}",
-                hint=f"its log is {self.log}",
-            )
-        return done.returncode
+    def _pg_ctl(self, action: str, *options: str) -> int:
+        return self._call("pg_ctl", action, "-D", str(self.data), *options).returncode
 
     def _run(self, program: str, *arguments: str) -> str:
-        command = embedded_user.command(binaries() / program, *arguments)
-        done = subprocess.run(command.argv, check=False, capture_output=True, text=True, cwd="/", **command.identity)
+        done = self._call(program, *arguments)
         if done.returncode:
+            reason = embedded_crash.last_line(done.stderr)
             raise ConnectionFailed(
-                f"the embedded PostgreSQL could not be set up: {program}: {_last_line(done.stderr)}",
-                hint="set TAGDB_HOME to a folder you may write, or name a server of your own with --db-url",
+                f"the embedded PostgreSQL could not be set up: {program}: {reason}", hint=_OTHER_HOME
             )
-        return str(done.stdout)
+        return done.stdout
+
+    def _call(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of the server under its own user, without the settings the caller has for other servers."""
+        command = embedded_user.command(binaries() / program, *arguments)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        return subprocess.run(
+            command.argv, check=False, capture_output=True, text=True, cwd="/", env=environment, **command.identity
+        )
 
 
 def psql_command(dsn: str, arguments: Sequence[str] = ()) -> list[str]:
     """Return the command line of a `psql` on `dsn`: the one on PATH, or the embedded server's."""
     return [shutil.which("psql") or str(binaries() / "psql"), dsn, *arguments]
-
-
-def _last_line(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it gave no reason"

@@ -10,8 +10,10 @@ import hashlib
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -52,20 +54,31 @@ def server_account() -> pwd.struct_passwd | None:
     useradd = shutil.which("useradd")
     if useradd is None:
         raise ConnectionFailed("the embedded PostgreSQL cannot run as root here", hint="run tagdb as an ordinary user")
-    subprocess.run(
-        [
-            useradd,
-            "--system",
-            "--user-group",
-            "--no-create-home",
-            "--shell",
-            "/usr/sbin/nologin",
-            SYSTEM_USER,
-        ],
-        check=False,
-        capture_output=True,
-    )
-    return pwd.getpwnam(SYSTEM_USER)
+    options = ("--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin")
+    made = subprocess.run([useradd, *options, SYSTEM_USER], check=False, capture_output=True, text=True)
+    try:
+        return pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        raise ConnectionFailed(
+            f"PostgreSQL cannot run as root, and its user '{SYSTEM_USER}' cannot be made: {made.stderr.strip()}",
+            hint="run tagdb as an ordinary user, or name a server of your own with --db-url",
+        ) from None
+
+
+def make_home(home: Path) -> None:
+    """Make tagdb's folder where there is none: private, but root's may be passed through by the server's user.
+
+    It appears with its permissions set, whoever else makes it at the same time. One that is there stays as it is.
+    """
+    if home.exists():
+        return
+    home.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=".tagdb-", dir=home.parent))
+    made.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    try:
+        made.rename(home)
+    except OSError:  # somebody else was faster
+        made.rmdir()
 
 
 def prepare_folders(home: Path, root: Path) -> None:
@@ -75,20 +88,16 @@ def prepare_folders(home: Path, root: Path) -> None:
     ------
     ConnectionFailed : root chose a home that the server's user cannot reach; no permission was changed
     """
-    home.mkdir(parents=True, exist_ok=True)
-    root.mkdir(mode=0o700, exist_ok=True)
     account = server_account()
-    if account is None:
-        root.chmod(0o700)
-        return
-    home.chmod(home.stat().st_mode | 0o111)
-    os.chown(root, account.pw_uid, account.pw_gid)
-    root.chmod(0o700)
-    if blocked := _first_blocked(home, account):
+    if account and (blocked := _first_blocked(home, account)):
         raise ConnectionFailed(
             f"PostgreSQL cannot run as root, and its user '{SYSTEM_USER}' cannot enter {blocked}",
             hint="set TAGDB_HOME to a folder below one that everybody may enter, such as /var/lib/tagdb",
         )
+    root.mkdir(mode=0o700, exist_ok=True)
+    if account:
+        os.chown(root, account.pw_uid, account.pw_gid)
+    root.chmod(0o700)
 
 
 def hand_over(path: Path) -> None:
@@ -107,13 +116,13 @@ def short_private_folder(root: Path) -> Path:
     account = server_account()
     owner = account.pw_uid if account else os.geteuid()
     digest = hashlib.sha256(str(root).encode()).hexdigest()[:12]
-    folder = Path(tempfile.gettempdir()) / f"tagdb-{digest}"
-    if not folder.exists():
+    folder = Path("/tmp") / f"tagdb-{digest}"  # noqa: S108 (not TMPDIR: every process must find the same one)
+    with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
         if account:
             os.chown(folder, account.pw_uid, account.pw_gid)
     status = folder.lstat()
-    if folder.is_symlink() or status.st_uid != owner or status.st_mode & 0o077:
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner or status.st_mode & 0o077:
         raise ConnectionFailed(
             f"{folder} is not private to the embedded server",
             hint="set TAGDB_HOME to a folder with a shorter path",

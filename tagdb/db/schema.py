@@ -11,8 +11,9 @@ from typing import Any
 
 import sqlalchemy
 
-from tagdb.db.connection import Database, Session, translated
+from tagdb.db.connection import Database, Session
 from tagdb.db.resources import folder
+from tagdb.db.translation import translated
 from tagdb.errors import SchemaMismatch, Unavailable
 
 _MIGRATION_LOCK = 0x7461676462  # "tagdb" in ASCII

@@ -111,8 +111,10 @@ def _fault(session: Session, table: str) -> str | None:
 
 def _define(session: Session, sql: str, description: str) -> None:
     query = userquery.check_inside(session, sql)
-    question_id, text = query.column("question_id", "id"), query.column("text")
-    body = query.selecting(f"q.{question_id}::bigint AS question_id, coalesce(q.{text}::text, '') AS text")
+    question_id, text = query.integer_column("question_id", "id"), query.column("text")
+    body = query.selecting(
+        f"""q.{question_id}::bigint AS question_id, coalesce(q.{text}::text, '') COLLATE "default" AS text"""
+    )
     with userquery.refusals():
         session.run_script(f"CREATE OR REPLACE VIEW tagdb.source AS {body}")
     session.run_script(f"COMMENT ON VIEW tagdb.source IS '{description}'")
@@ -120,7 +122,7 @@ def _define(session: Session, sql: str, description: str) -> None:
 
 def _define_tags(session: Session, sql: str) -> None:
     query = userquery.check_inside(session, sql)
-    question_id, tag = query.column("question_id", "id"), query.column("tag")
-    body = query.selecting(f"q.{question_id}::bigint AS question_id, q.{tag}::text AS tag")
+    question_id, tag = query.integer_column("question_id", "id"), query.column("tag")
+    body = query.selecting(f"""q.{question_id}::bigint AS question_id, q.{tag}::text COLLATE "default" AS tag""")
     with userquery.refusals():
         session.run_script(f"CREATE OR REPLACE VIEW tagdb.source_tag AS {body}")

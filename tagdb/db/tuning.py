@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+PORT = 5432
 _MB = 1024**2
 _GB = 1024**3
 
@@ -25,7 +26,8 @@ def settings(socket_folder: Path) -> str:
     maintenance = min(memory // 8, 2 * _GB)
     values: dict[str, str | int] = {
         "listen_addresses": "''",
-        "unix_socket_directories": "'" + str(socket_folder).replace("'", "''") + "'",
+        "port": PORT,
+        "unix_socket_directories": _quoted_list_item(str(socket_folder)),
         "unix_socket_permissions": "0700",
         "max_connections": 40,
         "shared_buffers": _megabytes(min(memory // 8, 4 * _GB)),
@@ -44,6 +46,7 @@ def settings(socket_folder: Path) -> str:
         "checkpoint_timeout": "'15min'",
         "random_page_cost": "1.1",
         "jit": "off",
+        "search_path": "'\"$user\", public, tagdb'",
         "log_min_messages": "warning",
         "log_checkpoints": "off",
     }
@@ -52,6 +55,11 @@ def settings(socket_folder: Path) -> str:
 
 def _megabytes(size: int) -> str:
     return f"'{max(size // _MB, 8)}MB'"
+
+
+def _quoted_list_item(path: str) -> str:
+    item = '"' + path.replace('"', '""') + '"'
+    return "'" + item.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def _dynamic_shared_memory(needed: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tagdb.errors import SchemaMismatch
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _catalog_rows(database: Database) -> list[object]:
+def _catalog_rows(database: Database) -> Sequence[object]:
     """Everything the catalogs say of schema tagdb, with the transaction that wrote it."""
     with database.session() as session:
         return session.rows_of(
