@@ -29,11 +29,11 @@ UPDATE tagdb.embedder SET active = false WHERE active AND id <> :id
 -- name: activate
 UPDATE tagdb.embedder SET active = true WHERE id = :id AND NOT active
 
--- name: delete_other_vectors
-DELETE FROM tagdb.text_vector WHERE embedder_id <> :id
+-- name: delete_unused_vectors
+DELETE FROM tagdb.text_vector v USING tagdb.embedder e WHERE e.id = v.embedder_id AND NOT (e.chosen OR e.active)
 
--- name: delete_other_tag_vectors
-DELETE FROM tagdb.tag_vector WHERE embedder_id <> :id
+-- name: delete_unused_tag_vectors
+DELETE FROM tagdb.tag_vector v USING tagdb.embedder e WHERE e.id = v.embedder_id AND NOT (e.chosen OR e.active)
 
--- name: delete_other_failures
-DELETE FROM tagdb.failure WHERE embedder_id <> :id
+-- name: delete_unused_failures
+DELETE FROM tagdb.failure f USING tagdb.embedder e WHERE e.id = f.embedder_id AND NOT (e.chosen OR e.active)

@@ -24,6 +24,18 @@ CREATE TABLE IF NOT EXISTS {schema}.tags (
     PRIMARY KEY (question_id, position)
 )
 
+-- name: is_key
+-- Whether the table has a unique index on exactly these columns, for ON CONFLICT to go by.
+SELECT EXISTS (
+    SELECT FROM pg_index i
+    WHERE i.indrelid = to_regclass(:table_name) AND i.indisunique AND i.indimmediate AND i.indpred IS NULL
+        AND CAST(:columns AS text[]) = (
+            SELECT array_agg(a.attname::text ORDER BY a.attname)
+            FROM unnest(i.indkey::smallint[]) WITH ORDINALITY AS k (attnum, place)
+            LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+            WHERE k.place <= i.indnkeyatts)
+)
+
 -- name: create_tags_index
 -- After the rows: an index grows much faster all at once.
 CREATE INDEX IF NOT EXISTS tags_tag ON tags (tag)

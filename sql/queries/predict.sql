@@ -38,11 +38,13 @@ ON CONFLICT (question_id) DO UPDATE SET
     text_id = EXCLUDED.text_id, predicted_at = now()
 
 -- name: delete_unfounded
--- A label whose text the question no longer has, where the new text has no vector to predict from.
+-- Labels of questions that have no vector to predict from: it may be new text not yet embedded, or nothing to embed.
 DELETE FROM tagdb.labels l
-USING tagdb.question q
-WHERE q.question_id = l.question_id AND q.text_id <> l.text_id
-    AND NOT EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = q.text_id AND v.embedder_id = :embedder)
+WHERE NOT EXISTS (
+    SELECT
+    FROM tagdb.question q
+    JOIN tagdb.text_vector v ON v.text_id = q.text_id AND v.embedder_id = :embedder
+    WHERE q.question_id = l.question_id)
 
 -- name: drop_work
 DROP TABLE IF EXISTS tagdb.stale_label, tagdb.scored_text

@@ -1,7 +1,17 @@
 -- The record of what was run: every command that writes leaves one row.
 
 -- name: start
-INSERT INTO tagdb.run (command, args, status) VALUES (:command, CAST(:args AS jsonb), 'running') RETURNING id
+-- The lock tells for as long as the connection lives that the run is still at work.
+WITH started AS (
+    INSERT INTO tagdb.run (command, args, status) VALUES (:command, CAST(:args AS jsonb), 'running') RETURNING id
+)
+SELECT id, pg_advisory_lock(1952540530, id::integer) FROM started
+
+-- name: close_killed
+UPDATE tagdb.run SET status = 'killed'
+WHERE status = 'running' AND id NOT IN (
+    SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = 1952540530 AND objsubid = 2
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 
 -- name: finish
 UPDATE tagdb.run SET
@@ -10,5 +20,9 @@ UPDATE tagdb.run SET
 WHERE id = :id
 
 -- name: last
-SELECT id, command, started_at, finished_at, status, read, written, skipped, failed
+SELECT id, command, started_at, finished_at, read, written, skipped, failed,
+    CASE WHEN status = 'running' AND id NOT IN (
+        SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = 1952540530 AND objsubid = 2
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+    THEN 'killed' ELSE status END AS status
 FROM tagdb.run ORDER BY id DESC LIMIT 1

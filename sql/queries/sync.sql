@@ -33,12 +33,18 @@ SELECT
     count(*) FILTER (WHERE new) AS new,
     count(*) FILTER (WHERE NOT new AND NOT gone) AS changed,
     count(*) FILTER (WHERE gone) AS gone,
-    count(*) FILTER (WHERE question_id IS NULL) AS without_id,
-    count(*) - count(DISTINCT question_id) AS repeated
+    count(*) FILTER (WHERE question_id IS NULL) AS without_id
 FROM change
 
--- name: repeated_example
-SELECT question_id FROM change GROUP BY question_id HAVING count(*) > 1 ORDER BY question_id LIMIT 1
+-- name: repeated_question
+-- The second part finds a question that stands once with its stored text and once with another.
+(SELECT question_id FROM change GROUP BY question_id HAVING count(*) > 1 ORDER BY question_id LIMIT 1)
+UNION ALL
+(SELECT question_id
+ FROM tagdb.source
+ WHERE :any_changed AND question_id IN (SELECT question_id FROM change WHERE NOT new AND NOT gone)
+ GROUP BY question_id HAVING count(*) > 1 ORDER BY question_id LIMIT 1)
+LIMIT 1
 
 -- name: analyze_changes
 ANALYZE change
@@ -101,6 +107,33 @@ SELECT
             WHERE q.text_id = t.id AND NOT EXISTS (SELECT FROM change c WHERE c.question_id = q.question_id)))
 FROM (SELECT) AS nothing
 
+-- name: count_labels_due_after_changes
+-- Questions whose label is to be written once `change` is applied and every text that is due has its vector.
+SELECT count(*)
+FROM (
+    SELECT q.question_id, q.text_id
+    FROM tagdb.question q
+    WHERE NOT EXISTS (SELECT FROM change c WHERE c.question_id = q.question_id)
+    UNION ALL
+    SELECT c.question_id, t.id FROM change c LEFT JOIN tagdb.text t USING (hash) WHERE NOT c.gone
+) q
+LEFT JOIN tagdb.labels l USING (question_id)
+WHERE (l.classifier_id, l.text_id) IS DISTINCT FROM (CAST(:classifier AS integer), q.text_id)
+    AND NOT EXISTS (SELECT FROM tagdb.failure f WHERE f.text_id = q.text_id AND f.embedder_id = :embedder)
+
+-- name: delete_otherwise_truncated
+-- Vectors that the cap on tokens would make otherwise now, with the centroids and labels that came from them.
+WITH otherwise AS (
+    DELETE FROM tagdb.text_vector
+    WHERE embedder_id = :embedder AND (tokens > :max_tokens OR (truncated AND tokens < :max_tokens))
+    RETURNING text_id
+), without_labels AS (
+    DELETE FROM tagdb.labels l USING otherwise o WHERE l.text_id = o.text_id
+)
+DELETE FROM tagdb.tag_vector t
+USING tagdb.source_tag st JOIN tagdb.question q USING (question_id) JOIN otherwise o ON o.text_id = q.text_id
+WHERE t.embedder_id = :embedder AND t.tag = st.tag
+
 -- name: stage_due_texts
 -- Numbered in the order of the texts: blocks of neighbours share most of their prefixes.
 CREATE TEMP TABLE due AS
@@ -156,10 +189,10 @@ ON CONFLICT (text_id, embedder_id) DO UPDATE SET
 ANALYZE tagdb.text_vector
 
 -- name: last_rate
--- Distinct texts a second of the last sync that embedded enough of them with this embedder to tell.
+-- Distinct texts a second of the last sync with this embedder, if there is one of those that embedded many.
 SELECT (detail->>'texts_per_second')::double precision
 FROM tagdb.run
 WHERE command = 'sync' AND status = 'done' AND (detail->>'embedder_id')::integer = :embedder
     AND (detail->>'texts_per_second') IS NOT NULL
-ORDER BY id DESC
+ORDER BY written >= 1000 DESC, id DESC
 LIMIT 1

@@ -1,9 +1,13 @@
 -- Centroids of the tags: kept current by comparing, tag by tag, which questions with which texts are in them.
 
+-- name: freeze
+-- Members and centroids are read one after the other and have to be of one moment.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
+
 -- name: stage_members
--- XOR over a hash of every (question, text) pair tells whether a centroid still has the same members.
+-- The sum over a hash of every (question, text) pair tells whether a centroid still has the same members.
 CREATE TEMP TABLE tag_now ON COMMIT DROP AS
-SELECT st.tag, count(*) AS questions, bit_xor(hashint8extended(q.question_id, q.text_id)) AS members
+SELECT st.tag, CAST(sum(hashint8extended(q.question_id, q.text_id)) % 9223372036854775808 AS bigint) AS members
 FROM tagdb.source_tag st
 JOIN tagdb.question q USING (question_id)
 JOIN tagdb.text_vector v ON v.text_id = q.text_id AND v.embedder_id = :embedder
@@ -17,10 +21,10 @@ WHERE t.embedder_id = :embedder AND NOT EXISTS (SELECT FROM tag_now n WHERE n.ta
 -- name: create_stale
 -- Unlogged and not temporary: parallel workers cannot read temporary tables. It lives for one transaction.
 CREATE UNLOGGED TABLE tagdb.stale_tag AS
-SELECT n.tag, n.questions, n.members
+SELECT n.tag, n.members
 FROM tag_now n
 LEFT JOIN tagdb.tag_vector t ON t.embedder_id = :embedder AND t.tag = n.tag
-WHERE (t.questions, t.members) IS DISTINCT FROM (n.questions, n.members)
+WHERE t.members IS DISTINCT FROM n.members
 
 -- name: analyze_stale
 ANALYZE tagdb.stale_tag
@@ -29,10 +33,10 @@ ANALYZE tagdb.stale_tag
 SELECT count(*) FROM tagdb.stale_tag
 
 -- name: create_stale_pairs
+-- A question counts once for a tag, however often the source lists it there.
 CREATE UNLOGGED TABLE tagdb.stale_pair AS
 SELECT st.tag, q.text_id, count(*) AS n
-FROM tagdb.stale_tag s
-JOIN tagdb.source_tag st USING (tag)
+FROM (SELECT DISTINCT question_id, tag FROM tagdb.source_tag JOIN tagdb.stale_tag USING (tag)) st
 JOIN tagdb.question q USING (question_id)
 GROUP BY st.tag, q.text_id
 
@@ -50,6 +54,7 @@ ANALYZE tagdb.stale_pair, tagdb.stale_scale
 -- mean = avg(n * embedding) * texts / questions. `avg` sums in double precision.
 CREATE UNLOGGED TABLE tagdb.stale_centroid AS
 SELECT p.tag,
+    CAST(sum(p.n) AS bigint) AS questions,
     avg(v.embedding * s.factor)
     * array_fill((count(*) / sum(p.n))::real, ARRAY[CAST(:dim AS integer)])::vector AS embedding
 FROM tagdb.stale_pair p
@@ -59,7 +64,7 @@ GROUP BY p.tag
 
 -- name: upsert
 INSERT INTO tagdb.tag_vector (embedder_id, tag, questions, members, embedding)
-SELECT :embedder, s.tag, s.questions, s.members, c.embedding
+SELECT :embedder, s.tag, c.questions, s.members, c.embedding
 FROM tagdb.stale_tag s JOIN tagdb.stale_centroid c USING (tag)
 ORDER BY s.tag
 ON CONFLICT (embedder_id, tag) DO UPDATE SET

@@ -81,7 +81,10 @@ def active(session: Session) -> StoredEmbedder | None:
 
 
 def use(session: Session, name_or_directory: str) -> EmbedderSpec:
-    """Choose the embedder for all texts from now on; the old vectors stay until sync has made all the new ones."""
+    """Choose the embedder for all texts from now on; the old vectors stay until sync has made all the new ones.
+
+    Of a switch that is given up half way, what was made of it goes.
+    """
     folder = locate(name_or_directory)
     spec = elmo.read_spec(folder)
     place = folder.name if folder.parent == _SHIPPED else str(folder)
@@ -99,6 +102,7 @@ def use(session: Session, name_or_directory: str) -> EmbedderSpec:
         session.execute("embedder.choose", id=number)
         if session.row("embedder.active") is None:
             session.execute("embedder.activate", id=number)
+        _delete_unused(session)
     return spec
 
 
@@ -119,7 +123,7 @@ def load(stored: StoredEmbedder) -> elmo.Elmo:
 
 
 def promote(session: Session, embedder: StoredEmbedder) -> bool:
-    """Let everything read the chosen embedder, now that no text lacks its vector; the old one's vectors go.
+    """Let everything read the chosen embedder, now that no text or tag lacks its vector; the old one's vectors go.
 
     Returns whether there was a switch to finish.
     """
@@ -128,9 +132,14 @@ def promote(session: Session, embedder: StoredEmbedder) -> bool:
     with session.transaction():
         session.execute("embedder.deactivate", id=embedder.id)
         session.execute("embedder.activate", id=embedder.id)
-        for rest in ("vectors", "tag_vectors", "failures"):
-            session.execute(f"embedder.delete_other_{rest}", id=embedder.id)
+        _delete_unused(session)
     return True
+
+
+def _delete_unused(session: Session) -> None:
+    """Delete what embedders made that are neither chosen nor active."""
+    for relation in ("vectors", "tag_vectors", "failures"):
+        session.execute(f"embedder.delete_unused_{relation}")
 
 
 def describe(name_or_directory: str) -> EmbedderSpec:

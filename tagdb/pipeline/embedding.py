@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from tagdb.db import copy
 from tagdb.db.connection import Database, Session
 from tagdb.errors import InputRefused
-from tagdb.models import Reporter
+from tagdb.models import Progress, Reporter
 from tagdb.pipeline import embedders
 from tagdb.pipeline.embedders import StoredEmbedder
 from tagdb.pipeline.stopping import finishing_blocks
@@ -64,17 +65,18 @@ def embed_due(
     database: Database,
     session: Session,
     embedder: StoredEmbedder,
+    done: Embedded,
     reporter: Reporter,
     *,
     limit: int | None = None,
     max_tokens: int = DEFAULT_MAX_TOKENS,
     block_size: int = DEFAULT_BLOCK,
-) -> Embedded:
+) -> None:
     """Embed every text that has neither a vector of `embedder` nor a recorded failure, at most `limit` of them.
 
-    Each block commits on its own. The model is loaded only when something is due.
+    Each block commits on its own and is counted in `done` then, whatever becomes of the next one. The model is
+    loaded only when something is due.
     """
-    done = Embedded()
     session.execute("sync.stage_due_texts", embedder=embedder.id, limit=limit)
     session.execute("sync.index_due_texts")
     done.due = session.scalar("sync.count_staged_due")
@@ -83,31 +85,35 @@ def embed_due(
         encoder = embedders.load(embedder)
         started = time.perf_counter()
         with database.session() as writing, reporter.step("embedding", done.due, "texts") as progress:
-            for block in _written_blocks(session, writing, encoder, embedder.id, max_tokens, block_size):
-                done.add(block)
-                progress.advance(len(block.text_ids) + len(block.failures))
+            writing.execute("sync.create_vector_staging")
+            store = partial(_store, writing, embedder.id, done)
+            _embed_blocks(session, encoder, store, max_tokens, block_size, progress)
         done.seconds = time.perf_counter() - started
         session.execute("sync.analyze_vectors")
     session.execute("sync.drop_due")
-    return done
 
 
-def _written_blocks(
-    session: Session, writing: Session, encoder: Elmo, embedder: int, max_tokens: int, size: int
-) -> Iterator[Block]:
-    """Yield each block once it is committed; one block is written while the next one is embedded."""
-    writing.execute("sync.create_vector_staging")
-    pending: Future[Block] | None = None
+def _embed_blocks(
+    session: Session,
+    encoder: Elmo,
+    store: Callable[[Block], None],
+    max_tokens: int,
+    size: int,
+    progress: Progress,
+) -> None:
+    """Embed the staged texts block by block; one block is stored while the next one is embedded."""
+    storing: Future[None] | None = None
     after = 0
-    with finishing_blocks() as stop, ThreadPoolExecutor(1, "tagdb-write") as writer:
+    with finishing_blocks() as stop, ThreadPoolExecutor(1, "tagdb-store") as storer:
         while not stop.requested and (rows := session.rows("sync.due_block", after=after, size=size)):
             block = _embed([row.id for row in rows], [row.text for row in rows], encoder, max_tokens)
-            if pending:
-                yield pending.result()
-            pending = writer.submit(_write, writing, block, embedder)
+            if storing:
+                storing.result()
+            storing = storer.submit(store, block)
+            progress.advance(len(rows))
             after += size
-        if pending:
-            yield pending.result()
+        if storing:
+            storing.result()
 
 
 def _embed(text_ids: Sequence[int], texts: Sequence[str], encoder: Elmo, max_tokens: int) -> Block:
@@ -147,7 +153,7 @@ def _isolate(block: Block, tokenized: Sequence[Sequence[str]], encoder: Elmo) ->
         del block.text_ids[index], block.tokens[index], block.truncated[index]
 
 
-def _write(session: Session, block: Block, embedder: int) -> Block:
+def _store(session: Session, embedder: int, done: Embedded, block: Block) -> None:
     """Store a block in one transaction: vectors through the staging table, failures with their reasons."""
     with session.transaction():
         if block.text_ids:
@@ -168,5 +174,4 @@ def _write(session: Session, block: Block, embedder: int) -> Block:
                 text_ids=list(block.failures),
                 reasons=list(block.failures.values()),
             )
-    block.vectors = []
-    return block
+    done.add(block)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from tagdb import config
 from tagdb.db.connection import Session
 from tagdb.errors import ConnectionFailed
-from tagdb.pipeline.stopping import Stopped
+from tagdb.pipeline.stopping import Stopped, ending_on_sigterm
 
 
 @dataclass
@@ -32,22 +32,21 @@ class Counts:
 
 @contextmanager
 def recorded(session: Session, command: str, args: Mapping[str, Any]) -> Iterator[Counts]:
-    """Keep a row of `run` about the work inside: done, stopped, or failed with the reason."""
+    """Keep a row of `run` about the work inside: done, stopped, or failed with the reason.
+
+    A process that was killed could not finish its row; the next one does, with `killed`.
+    """
     counts = Counts()
-    run = session.scalar(
-        "run.start", command=command, args=json.dumps({k: v for k, v in args.items() if v is not None})
-    )
+    session.execute("run.close_killed")
+    run = session.scalar("run.start", command=command, args=_json({k: v for k, v in args.items() if v is not None}))
     try:
-        yield counts
+        with ending_on_sigterm():
+            yield counts
     except BaseException as error:
-        if not isinstance(error, ConnectionFailed):
-            counts.detail["error"] = config.redact(str(error))
-            _finish(
-                session,
-                run,
-                "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed",
-                counts,
-            )
+        counts.detail["error"] = config.redact(str(error))
+        status = "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed"
+        with suppress(ConnectionFailed):  # the row cannot be finished over a connection that broke
+            _finish(session, run, status, counts)
         raise
     _finish(session, run, "done", counts)
 
@@ -61,5 +60,11 @@ def _finish(session: Session, run: int, status: str, counts: Counts) -> None:
         written=counts.written,
         skipped=sum(counts.skipped.values()),
         failed=counts.failed,
-        detail=json.dumps({**counts.detail, "skipped": counts.skipped}),
+        detail=_json({**counts.detail, "skipped": counts.skipped}),
     )
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    """Write JSON that `jsonb` takes: file names and messages may hold what PostgreSQL's text cannot."""
+    text = json.dumps(value, ensure_ascii=False).replace("\\u0000", "\N{REPLACEMENT CHARACTER}")
+    return text.encode(errors="replace").decode()

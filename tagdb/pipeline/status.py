@@ -8,12 +8,17 @@ from typing import Any
 from tagdb.db import source
 from tagdb.db.connection import Database, Session
 from tagdb.pipeline import embedders, indexing
+from tagdb.pipeline.embedding import NO_TOKEN
 from tagdb.pipeline.indexing import IndexStatus
 
 
 @dataclass
 class Status:
-    """Exact counts: `due` texts have neither vector nor recorded failure, `stale` labels are missing or outdated."""
+    """Exact counts: `due` texts have neither vector nor recorded failure, `stale` labels are missing or outdated.
+
+    `failed` texts have no vector, for the reasons in `failures`. A classifier is not `classifier_usable` when the
+    vectors it was trained on are no longer in use.
+    """
 
     database: str
     source: str | None = None
@@ -33,13 +38,20 @@ class Status:
     embedder: str | None = None
     switching_to: str | None = None
     classifier: str | None = None
+    classifier_usable: bool = True
     indexes: list[IndexStatus] = field(default_factory=list)
     last_run: dict[str, Any] | None = None
 
     @property
+    def refused(self) -> int:
+        """How many texts the encoder refused; those without a token are not counted, for they hold nothing to embed."""
+        return self.failed - self.failures.get(NO_TOKEN, 0)
+
+    @property
     def current(self) -> bool:
-        """Whether there is nothing for sync to do and nothing failed."""
-        return not (self.new or self.changed or self.gone or self.due or self.failed or self.stale)
+        """Whether there is nothing for sync to do, and nothing that it could not do."""
+        behind = self.new or self.changed or self.gone or self.due or self.stale or self.switching_to
+        return not behind and not self.refused and self.classifier_usable
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values for a script."""
@@ -81,5 +93,8 @@ def _describe_labels(session: Session, picture: Status) -> None:
     classifier = session.row("predict.active_classifier")
     if classifier is None:
         return
-    picture.classifier = classifier.name
-    picture.stale = session.scalar("predict.count_due", embedder=classifier.embedder_id, classifier=classifier.id)
+    active = embedders.active(session)
+    picture.classifier, picture.classifier_usable = classifier.name, classifier.embedder_active
+    picture.stale = session.scalar(
+        "predict.count_due", embedder=active.id if active else None, classifier=classifier.id
+    )

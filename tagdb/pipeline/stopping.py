@@ -43,6 +43,23 @@ class StopRequest:
 
 
 @contextmanager
+def ending_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the work inside as SIGINT does: by an exception, so that what is open is closed in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        raise Stopped(signum)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def finishing_blocks() -> Iterator[StopRequest]:
     """Hold signals back while the work inside looks at `requested` between its blocks; raise `Stopped` after it."""
     request = StopRequest()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-from tagdb.db import source
+from tagdb.db import source, userquery
 from tagdb.db.connection import Database, Session
 from tagdb.db.source import PRESETS, Choice
 from tagdb.errors import InputRefused
@@ -73,20 +72,25 @@ class SyncResult:
         return sum(self.embedded.failed.values()) - self.without_token
 
 
-def plan(database: Database, choice: Choice, reporter: Reporter) -> Plan:
-    """Work out what a sync would do, without writing anything but the source views the choice asks for."""
-    with database.session() as session, exclusive(session):
-        source.ensure(session, choice)
-        embedder = embedders.chosen(session)
-        with _staged_changes(session, reporter) as changes:
-            due = session.scalar("sync.count_due_after_changes", embedder=embedder.id)
-        classifier = session.row("predict.active_classifier")
-        labels = None
-        if classifier:
-            stale = session.scalar("predict.count_due", embedder=embedder.id, classifier=classifier.id)
-            labels = stale + changes.new + changes.changed
+def plan(
+    database: Database, choice: Choice, reporter: Reporter, *, max_tokens: int = embedding.DEFAULT_MAX_TOKENS
+) -> Plan:
+    """Work out what a sync would do; nothing is written, not even the choice of the source."""
+    with database.session() as session, exclusive(session), session.rehearsal():
+        embedder, changes = _compare(session, choice, max_tokens, reporter)
+        due = session.scalar("sync.count_due_after_changes", embedder=embedder.id)
         rate = session.scalar("sync.last_rate", embedder=embedder.id)
-        return Plan(changes, due, labels, due / rate if rate else None)
+        return Plan(changes, due, _labels_due(session, embedder), due / rate if rate else None)
+
+
+def _labels_due(session: Session, embedder: StoredEmbedder) -> int | None:
+    classifier = session.row("predict.active_classifier")
+    if classifier is None:
+        return None
+    if classifier.embedder_id != embedder.id:
+        return 0
+    due: int = session.scalar("sync.count_labels_due_after_changes", embedder=embedder.id, classifier=classifier.id)
+    return due
 
 
 def sync(
@@ -102,46 +106,69 @@ def sync(
     """Bring texts, vectors, tag centroids and labels to what the user's tables say now.
 
     Every step commits by itself and takes up what an earlier, interrupted run left; a second run writes nothing.
+
+    Raises
+    ------
+    InputRefused : the source is missing, or names a question twice or not at all; nothing was changed
+    QueryRefused : the SQL of `choice` cannot be run; nothing was changed
+    EmbedderUnavailable : the model's files are not here, or are no longer those the vectors were made with
     """
-    args = {"text": choice.preset, "source_sql": choice.sql, "limit": limit, "max_tokens": max_tokens}
+    args = {
+        "text": choice.preset,
+        "source_sql": choice.sql,
+        "source_tags_sql": choice.tags_sql,
+        "limit": limit,
+        "max_tokens": max_tokens,
+    }
     with database.session() as session, exclusive(session), recorded(session, "sync", args) as counts:
-        source.ensure(session, choice)
-        embedder = embedders.chosen(session)
-        with _staged_changes(session, reporter) as changes:
+        embedder, changes = _compare(session, choice, max_tokens, reporter)
+        result = SyncResult(changes, Embedded(), embedder.name)
+        try:
             if changes.total:
                 _apply(session, reporter)
-        _make_way(session, embedder)
-        embedded = embedding.embed_due(
-            database, session, embedder, reporter, limit=limit, max_tokens=max_tokens, block_size=block_size
-        )
-        result = SyncResult(changes, embedded, embedder.name)
-        result.texts_left = session.scalar("sync.count_due_texts", embedder=embedder.id)
-        if not result.texts_left and embedders.promote(session, embedder):
-            reporter.say(f"everything reads embedder {embedder.name!r} now")
-        _derive(database, session, result, reporter, index=index)
-        _count(counts, result, embedder)
+            session.execute("sync.drop_changes")
+            if index:
+                _make_way(session, embedder, limit)
+            embedding.embed_due(
+                database,
+                session,
+                embedder,
+                result.embedded,
+                reporter,
+                limit=limit,
+                max_tokens=max_tokens,
+                block_size=block_size,
+            )
+            result.texts_left = session.scalar("sync.count_due_texts", embedder=embedder.id)
+            _derive(session, embedder, result, reporter)
+            if index and not result.texts_left:
+                _index(database, session, result, reporter)
+        finally:
+            _count(counts, result, embedder)
         return result
 
 
-@contextmanager
-def _staged_changes(session: Session, reporter: Reporter) -> Iterator[Changes]:
-    """Stage the difference in the temporary table `change` for as long as the context lasts."""
-    with reporter.step("comparing"):
-        session.execute("sync.stage_changes")
-    try:
+def _compare(session: Session, choice: Choice, max_tokens: int, reporter: Reporter) -> tuple[StoredEmbedder, Changes]:
+    """Stage the difference in the temporary table `change`; all of it is one transaction, so a refusal leaves nothing.
+
+    Vectors that were cut at another cap than `max_tokens` are forgotten here, and so become due.
+    """
+    with session.transaction():
+        source.ensure(session, choice)
+        embedder = embedders.chosen(session)
+        with reporter.step("comparing"):
+            with userquery.refusals() if choice.sql else nullcontext():
+                session.execute("sync.stage_changes")
+            session.execute("sync.delete_otherwise_truncated", embedder=embedder.id, max_tokens=max_tokens)
         row = session.row("sync.count_changes")
         assert row is not None
         if row.without_id:
             raise InputRefused("the source has rows without a question_id", hint="leave them out in --source-sql")
-        if row.repeated:
-            example = session.scalar("sync.repeated_example")
+        if (repeated := session.scalar("sync.repeated_question", any_changed=row.changed > 0)) is not None:
             raise InputRefused(
-                f"the source names question {example} more than once",
-                hint="make question_id unique in --source-sql",
+                f"the source names question {repeated} more than once", hint="make question_id unique in --source-sql"
             )
-        yield Changes(row.new, row.changed, row.gone)
-    finally:
-        session.execute("sync.drop_changes")
+        return embedder, Changes(row.new, row.changed, row.gone)
 
 
 def _apply(session: Session, reporter: Reporter) -> None:
@@ -156,21 +183,23 @@ def _apply(session: Session, reporter: Reporter) -> None:
     session.execute("sync.analyze_texts")
 
 
-def _make_way(session: Session, embedder: StoredEmbedder) -> None:
+def _make_way(session: Session, embedder: StoredEmbedder, limit: int | None) -> None:
     """Drop the index on the vectors when so many are to come that building it anew is quicker."""
     for each in indexing.status(session):
         if each.relation == "text_vector" and each.built:
             due = session.scalar("sync.count_due_texts", embedder=embedder.id)
-            if due > _MANY * each.vectors:
+            if (limit is None or due <= limit) and due > _MANY * each.vectors:
                 session.execute("index.drop_text_vector")
 
 
-def _derive(database: Database, session: Session, result: SyncResult, reporter: Reporter, *, index: bool) -> None:
-    """Renew what follows from texts and vectors: tag centroids, labels, indexes."""
-    active = embedders.active(session)
-    assert active is not None
+def _derive(session: Session, embedder: StoredEmbedder, result: SyncResult, reporter: Reporter) -> None:
+    """Renew tag centroids and labels; once no text lacks a vector, a switch of embedders is completed in between."""
+    read = embedders.active(session) if result.texts_left else embedder
+    assert read is not None
     with reporter.step("averaging tags"):
-        result.tags, result.tags_removed = tag_vectors.refresh(session, active)
+        result.tags, result.tags_removed = tag_vectors.refresh(session, read)
+    if not result.texts_left and embedders.promote(session, embedder):
+        reporter.say(f"everything reads embedder {embedder.name!r} now")
     try:
         with reporter.step("predicting"):
             predicted = predict.write_labels(session)
@@ -179,17 +208,19 @@ def _derive(database: Database, session: Session, result: SyncResult, reporter: 
     else:
         if predicted:
             result.labelled, result.labels_removed = predicted.written, predicted.removed
-    if not index:
-        return
+
+
+def _index(database: Database, session: Session, result: SyncResult, reporter: Reporter) -> None:
     for each in indexing.status(session):
-        if each.worthwhile and not each.built and not result.texts_left:
+        if each.worthwhile and not each.built:
             indexing.build_one(database, session, each, reporter)
             result.indexed.append(each.relation)
 
 
 def _count(counts: Counts, result: SyncResult, embedder: StoredEmbedder) -> None:
     embedded = result.embedded
-    counts.read, counts.written = embedded.due, embedded.texts
+    counts.read = embedded.texts + sum(embedded.failed.values())
+    counts.written = embedded.texts
     counts.skip(NO_TOKEN, embedded.failed.get(NO_TOKEN, 0))
     counts.failed = result.failed
     counts.detail = {

@@ -9,6 +9,7 @@ from tagdb.pipeline.embedders import StoredEmbedder
 def refresh(session: Session, embedder: StoredEmbedder) -> tuple[int, int]:
     """Bring `tag_vector` to what questions and vectors say; return how many centroids were computed, and removed."""
     with session.transaction():
+        session.execute("tag_vectors.freeze")
         session.execute("tag_vectors.stage_members", embedder=embedder.id)
         removed = session.execute("tag_vectors.delete_gone", embedder=embedder.id)
         session.execute("tag_vectors.create_stale", embedder=embedder.id)
