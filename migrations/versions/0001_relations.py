@@ -138,7 +138,7 @@ def downgrade() -> None:
     op.execute(
         """
         DROP VIEW IF EXISTS tagdb.embedding, tagdb.source, tagdb.source_tag;
-        DROP FUNCTION IF EXISTS tagdb.nearest_tags, tagdb.nearest_questions, tagdb.predict, tagdb.open_query;
+        DROP FUNCTION IF EXISTS tagdb.nearest_tags, tagdb.nearest_questions, tagdb.classify, tagdb.open_query;
         DROP TABLE tagdb.run, tagdb.labels, tagdb.classifier_weight, tagdb.classifier, tagdb.tag_vector,
             tagdb.question, tagdb.failure, tagdb.text_vector, tagdb.text, tagdb.embedder;
         COMMENT ON SCHEMA tagdb IS NULL;

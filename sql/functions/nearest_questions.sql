@@ -1,7 +1,8 @@
 -- The k questions nearest to a question, by cosine distance: SELECT * FROM tagdb.nearest_questions(4711, 10);
 CREATE OR REPLACE FUNCTION tagdb.nearest_questions(question_id bigint, k integer DEFAULT 10)
 RETURNS TABLE (nearest bigint, text text, distance double precision)
-LANGUAGE plpgsql STABLE SET hnsw.iterative_scan = 'strict_order' AS $$
+LANGUAGE plpgsql STABLE
+SET hnsw.iterative_scan = 'strict_order' SET hnsw.max_scan_tuples = 2147483647 SET hnsw.ef_search = 100 AS $$
 #variable_conflict use_column
 DECLARE
     origin tagdb.text_vector;

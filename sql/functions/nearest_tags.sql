@@ -1,7 +1,8 @@
 -- The k tags nearest to a tag, by cosine distance of their centroids: SELECT * FROM tagdb.nearest_tags('pandas', 10);
 CREATE OR REPLACE FUNCTION tagdb.nearest_tags(tag text, k integer DEFAULT 10)
 RETURNS TABLE (nearest text, questions bigint, distance double precision)
-LANGUAGE plpgsql STABLE SET hnsw.iterative_scan = 'strict_order' AS $$
+LANGUAGE plpgsql STABLE
+SET hnsw.iterative_scan = 'strict_order' SET hnsw.max_scan_tuples = 2147483647 SET hnsw.ef_search = 100 AS $$
 #variable_conflict use_column
 DECLARE
     origin tagdb.tag_vector;

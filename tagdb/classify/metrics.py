@@ -101,9 +101,7 @@ def _checked_counts(confusion: ArrayLike, classes: Sequence[str]) -> NDArray[np.
             hint="count every pair of true and predicted class once, absent pairs as 0",
         )
     if counts.dtype.kind not in "iu" or (counts < 0).any():
-        raise InputRefused(
-            "a confusion matrix holds something other than counts", hint="count rows: count(*) in SQL"
-        )
+        raise InputRefused("a confusion matrix holds something other than counts", hint="count rows: count(*) in SQL")
     if not counts.any():
         raise InputRefused(
             "there are no labelled rows to score on", hint="label some questions, or hold out a larger share"

@@ -14,7 +14,7 @@ __all__ = ["app", "main"]
 def main() -> None:
     """Run tagdb; SIGTERM ends it in order, so that the embedded server is released."""
     signal.signal(signal.SIGTERM, _leave)
-    app(prog_name="tagdb", auto_envvar_prefix="TAGDB")
+    app(prog_name="tagdb")
 
 
 def _leave(signum: int, _frame: FrameType | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from typer.core import TyperGroup
 from tagdb import config
 from tagdb.cli import (
     common,
+    configfile,
     db,
     demo,
     embedder,
@@ -37,7 +39,9 @@ Then read the table labels.
 _EPILOG = (
     "The database is that of --db-url, TAGDB_DATABASE_URL, DATABASE_URL or PGHOST/PGSERVICE, in this order; "
     "without any of them tagdb runs a PostgreSQL of its own. "
-    "Every option can be set in the environment: TAGDB_SYNC_LIMIT=1000 is `tagdb sync --limit 1000`.  \n\n"
+    "Every option can be set in the environment: TAGDB_SYNC_LIMIT=1000 is `tagdb sync --limit 1000`; and in the file "
+    "config.toml of tagdb's folder (TAGDB_HOME): limit = 1000 below the line \\[sync]. The command line beats the "
+    "environment, the environment beats the file.  \n\n"
     "Exit codes: 0 done; 1 some rows failed, or a handled error; 2 wrong usage; 3 no connection, right, extension, "
     "schema or model; 4 a check did not hold; 130, 143 stopped by a signal."
 )
@@ -61,7 +65,8 @@ class _Boundary(TyperGroup):
             typer.echo("stopped", err=True)
             raise typer.Exit(130) from None
         except BrokenPipeError:
-            sys.stderr.close()
+            # Whoever read the output has gone; what is still buffered for it must not fail at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
 
 
@@ -72,7 +77,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "TAGDB"},
 )
 
 
@@ -84,12 +89,21 @@ def _show_version(value: bool) -> None:
 
 @app.callback()
 def _root(
+    ctx: typer.Context,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            allow_from_autoenv=False,
+            show_envvar=False,
+            help="Show the version and exit.",
+        ),
     ] = False,
 ) -> None:
-    pass
+    if not ctx.resilient_parsing:
+        ctx.default_map = configfile.defaults(ctx)
 
 
 app.command("demo")(demo.demo)

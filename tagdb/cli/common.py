@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+_LONGEST_LINE = 100_000
+
 
 @dataclass
 class Verbosity:
@@ -43,7 +45,7 @@ DbUrl = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object (or one a line, for lists).")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_set_quiet, help="Print results only.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", callback=_set_verbose, help="Show tracebacks of errors.")]
-Seed = Annotated[int, typer.Option("--seed", help="Number that random choices start from.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Number that random choices start from.")]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 
 
@@ -53,7 +55,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(rows: Iterable[Sequence[Any]], columns: Sequence[str]) -> None:
-    """Print rows as a table: ruled on a terminal, aligned text elsewhere."""
+    """Print rows as a table: fitted to a terminal, each row on one line elsewhere."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -66,10 +68,12 @@ def print_table(rows: Iterable[Sequence[Any]], columns: Sequence[str]) -> None:
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in body:
         table.add_row(*(Text(_shown(value)) for value in row))
-    console = Console(soft_wrap=False)
+    console = Console()
     if not console.is_terminal:
-        console = Console(width=200)
-    console.print(table)
+        console = Console(width=_LONGEST_LINE)
+    with console.capture() as printed:
+        console.print(table)
+    typer.echo("".join(f"{line.rstrip()}\n" for line in printed.get().splitlines()), nl=False)
 
 
 def print_facts(facts: Mapping[str, Any]) -> None:

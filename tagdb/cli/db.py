@@ -15,7 +15,11 @@ app = typer.Typer(
 
 
 @app.command("url")
-def url(db_url: DbUrl = None, quiet: Quiet = False) -> None:  # noqa: ARG001
+def url(
+    db_url: DbUrl = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
     """Print the connection URL, without its password. The embedded server then runs on, until `tagdb db stop`.
 
     Example:
@@ -28,14 +32,14 @@ def url(db_url: DbUrl = None, quiet: Quiet = False) -> None:  # noqa: ARG001
 
 
 @app.command("psql", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-def psql(ctx: typer.Context, db_url: DbUrl = None, quiet: Quiet = False) -> None:  # noqa: ARG001
+def psql(ctx: typer.Context, db_url: DbUrl = None, quiet: Quiet = False) -> None:
     """Open psql on the database; further options go to psql.
 
     Examples:
 
         tagdb db psql
 
-        tagdb db psql -c 'SELECT label, count(*) FROM labels GROUP BY label'
+        tagdb db psql -c 'SELECT label, count(*) FROM tagdb.labels GROUP BY label'
     """
     from tagdb.pipeline import server
 
@@ -43,7 +47,10 @@ def psql(ctx: typer.Context, db_url: DbUrl = None, quiet: Quiet = False) -> None
 
 
 @app.command("start")
-def start(quiet: Quiet = False) -> None:  # noqa: ARG001
+def start(
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
     """Start the embedded server and let it run on.
 
     Example:
@@ -58,7 +65,8 @@ def start(quiet: Quiet = False) -> None:  # noqa: ARG001
 @app.command("stop")
 def stop(
     force: Annotated[bool, typer.Option("--force", help="Stop it even while another tagdb uses it.")] = False,
-    quiet: Quiet = False,  # noqa: ARG001
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Stop the embedded server.
 
@@ -72,7 +80,11 @@ def stop(
 
 
 @app.command("migrate")
-def migrate(db_url: DbUrl = None, quiet: Quiet = False, verbose: Verbose = False) -> None:  # noqa: ARG001
+def migrate(
+    db_url: DbUrl = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
     """Make schema tagdb, or bring it to what this version works on. Your own tables are not touched.
 
     Example:

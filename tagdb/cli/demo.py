@@ -26,8 +26,8 @@ What to type next:
 
 def demo(
     db_url: DbUrl = None,
-    quiet: Quiet = False,  # noqa: ARG001
-    verbose: Verbose = False,  # noqa: ARG001
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Show the whole loop on a bundled sample of made-up questions: import, sync, train, labels, neighbours.
 

@@ -18,7 +18,12 @@ Name = Annotated[
 
 
 @app.command("list")
-def list_(db_url: DbUrl = None, as_json: Json = False, quiet: Quiet = False) -> None:  # noqa: ARG001
+def list_(
+    db_url: DbUrl = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
     """List the shipped embedders and those this database has used.
 
     Example:
@@ -28,7 +33,7 @@ def list_(db_url: DbUrl = None, as_json: Json = False, quiet: Quiet = False) -> 
     from tagdb.pipeline import embedders, opening
 
     found = embedders.overview(opening.open_database(db_url, reporter()))
-    if as_json:
+    if json:
         for each in found:
             print_json(each)
         return
@@ -40,7 +45,11 @@ def list_(db_url: DbUrl = None, as_json: Json = False, quiet: Quiet = False) -> 
 
 
 @app.command("show")
-def show(name: Name, as_json: Json = False) -> None:
+def show(
+    name: Name,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
     """Show what an embedder is: size, tokeniser, source, licence, fingerprint.
 
     Example:
@@ -52,7 +61,7 @@ def show(name: Name, as_json: Json = False) -> None:
     from tagdb.pipeline import embedders
 
     spec = embedders.describe(name)
-    if as_json:
+    if json:
         print_json(asdict(spec))
         return
     facts = {"name": spec.name, "kind": spec.kind, "dimension": str(spec.dim), "folder": spec.directory}
@@ -64,8 +73,8 @@ def show(name: Name, as_json: Json = False) -> None:
 def use(
     name: Name,
     db_url: DbUrl = None,
-    quiet: Quiet = False,  # noqa: ARG001
-    verbose: Verbose = False,  # noqa: ARG001
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Choose the embedder for all texts. The old vectors stay in use until sync has made all the new ones.
 

@@ -22,8 +22,8 @@ def predictions(
     file: Annotated[str, typer.Argument(help="A .csv or .parquet file; - is standard output, as CSV.")],
     probability: Annotated[bool, typer.Option("--probability", help="Add the probability of each label.")] = False,
     db_url: DbUrl = None,
-    quiet: Quiet = False,  # noqa: ARG001
-    verbose: Verbose = False,  # noqa: ARG001
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Write id and label of every labelled question.
 

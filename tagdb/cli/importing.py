@@ -38,9 +38,9 @@ def import_(
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row, with nothing written.")] = False,
     db_url: DbUrl = None,
-    as_json: Json = False,
-    quiet: Quiet = False,  # noqa: ARG001
-    verbose: Verbose = False,  # noqa: ARG001
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Add and update questions and tags from files; the format is recognised.
 
@@ -68,10 +68,11 @@ def import_(
     result = importing.import_files(
         database, files, report, format=format, columns=columns, strict=strict, replace=replace
     )
-    if as_json:
+    if json:
         print_json(asdict(result))
     else:
         _print(result)
+        report.say("next: tagdb sync")
     if result.bad:
         raise typer.Exit(1)
 
@@ -89,4 +90,3 @@ def _print(result: ImportResult) -> None:
         typer.echo(f"  {example}", err=True)
     if len(result.bad_examples) < sum(result.bad.values()):
         typer.echo(f"  … and {sum(result.bad.values()) - len(result.bad_examples):,} more", err=True)
-    typer.echo("next: tagdb sync", err=True)

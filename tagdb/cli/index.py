@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tagdb.cli.common import DbUrl, Json, Quiet, print_json, print_table
+from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_json, print_table
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
@@ -18,7 +18,12 @@ app = typer.Typer(help="Build, drop and show the indexes behind fast neighbours.
 
 
 @app.command("build")
-def build(db_url: DbUrl = None, as_json: Json = False, quiet: Quiet = False) -> None:  # noqa: ARG001
+def build(
+    db_url: DbUrl = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
     """Build the indexes that are missing; sync does so by itself once there are enough vectors.
 
     Example:
@@ -28,11 +33,16 @@ def build(db_url: DbUrl = None, as_json: Json = False, quiet: Quiet = False) -> 
     from tagdb.pipeline import indexing, opening
 
     report = reporter()
-    _print(indexing.build(opening.open_database(db_url, report), report), as_json)
+    _print(indexing.build(opening.open_database(db_url, report), report), as_json=json)
 
 
 @app.command("drop")
-def drop(db_url: DbUrl = None, as_json: Json = False, quiet: Quiet = False) -> None:  # noqa: ARG001
+def drop(
+    db_url: DbUrl = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
     """Drop the indexes; neighbours are then found by reading every vector.
 
     Example:
@@ -41,11 +51,16 @@ def drop(db_url: DbUrl = None, as_json: Json = False, quiet: Quiet = False) -> N
     """
     from tagdb.pipeline import indexing, opening
 
-    _print(indexing.drop(opening.open_database(db_url, reporter())), as_json)
+    _print(indexing.drop(opening.open_database(db_url, reporter())), as_json=json)
 
 
 @app.command("status")
-def status(db_url: DbUrl = None, as_json: Json = False, quiet: Quiet = False) -> None:  # noqa: ARG001
+def status(
+    db_url: DbUrl = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
     """Show which indexes stand, and how large they are.
 
     Example:
@@ -54,17 +69,20 @@ def status(db_url: DbUrl = None, as_json: Json = False, quiet: Quiet = False) ->
     """
     from tagdb.pipeline import indexing, opening
 
-    _print(indexing.show(opening.open_database(db_url, reporter())), as_json)
+    report = reporter()
+    found = indexing.show(opening.open_database(db_url, report))
+    _print(found, as_json=json)
+    for each in found:
+        if each.worthwhile and not each.built:
+            report.say(f"next: tagdb index build ({each.vectors:,} vectors on {each.relation} pay for an index)")
 
 
-def _print(found: Sequence[IndexStatus], as_json: bool) -> None:
+def _print(found: Sequence[IndexStatus], *, as_json: bool) -> None:
     if as_json:
         for each in found:
             print_json(asdict(each))
         return
     print_table(
-        ((i.relation, i.built, i.vectors, f"{i.bytes / 2**20:.0f} MB") for i in found),
+        ((i.relation, i.built, i.vectors, f"{i.bytes / 2**20:.1f} MB" if i.built else None) for i in found),
         ("on", "built", "vectors", "size"),
     )
-    if any(not i.built and i.vectors for i in found):
-        typer.echo("next: tagdb index build", err=True)

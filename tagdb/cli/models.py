@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagdb.cli.common import DbUrl, Json, Quiet, Yes, print_facts, print_json, print_table
+from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Yes, print_facts, print_json, print_table
 from tagdb.cli.reporting import reporter
+
+if TYPE_CHECKING:
+    from tagdb.pipeline.classifiers import StoredClassifier
 
 app = typer.Typer(help="List, show, activate and delete classifiers.", no_args_is_help=True)
 
 Which = Annotated[str, typer.Argument(metavar="NAME|NUMBER", help="A classifier's name or number.")]
 
+_CLASSES_IN_A_ROW = 5
+
 
 @app.command("list")
-def list_(db_url: DbUrl = None, as_json: Json = False, quiet: Quiet = False) -> None:  # noqa: ARG001
+def list_(
+    db_url: DbUrl = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
     """List the classifiers with their accuracy; the active one writes the labels.
 
     Example:
@@ -25,31 +36,28 @@ def list_(db_url: DbUrl = None, as_json: Json = False, quiet: Quiet = False) -> 
     """
     from tagdb.pipeline import classifiers, opening
 
-    found = classifiers.stored(opening.open_database(db_url, reporter()))
-    if as_json:
+    report = reporter()
+    found = classifiers.stored(opening.open_database(db_url, report))
+    if json:
         for each in found:
             print_json(asdict(each))
         return
     columns = ("number", "name", "active", "accuracy", "macro F1", "classes", "embedder", "made at")
-    rows = [
-        (
-            c.id,
-            c.name,
-            c.active,
-            c.metrics["accuracy"],
-            c.metrics["macro_f1"],
-            ", ".join(c.classes),
-            c.embedder,
-            c.created_at,
-        )
-        for c in found
-    ]
-    print_table(rows, columns) if rows else typer.echo("none yet: tagdb train --query SQL")
+    if found:
+        print_table([_row(each) for each in found], columns)
+    else:
+        report.say("there is no classifier yet; next: tagdb train --query SQL")
 
 
 @app.command("show")
-def show(which: Which, db_url: DbUrl = None, as_json: Json = False, quiet: Quiet = False) -> None:  # noqa: ARG001
-    """Show where a classifier comes from and how good it is.
+def show(
+    which: Which,
+    db_url: DbUrl = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show where a classifier comes from and how good it is on its held-out rows.
 
     Example:
 
@@ -58,7 +66,7 @@ def show(which: Which, db_url: DbUrl = None, as_json: Json = False, quiet: Quiet
     from tagdb.pipeline import classifiers, opening
 
     found = classifiers.find(opening.open_database(db_url, reporter()), which)
-    if as_json:
+    if json:
         print_json(asdict(found))
         return
     print_facts(
@@ -68,16 +76,21 @@ def show(which: Which, db_url: DbUrl = None, as_json: Json = False, quiet: Quiet
             "embedder": found.embedder + ("" if found.usable else " (no longer in use)"),
             "classes": ", ".join(found.classes),
             "made at": found.created_at,
-            "query": found.query,
-            "settings": ", ".join(f"{name} {value}" for name, value in found.settings.items()),
-            "versions": ", ".join(f"{name} {value}" for name, value in found.versions.items()),
+            "query": " ".join(found.query.split()),
+            "settings": _listed(found.settings),
+            "versions": _listed(found.versions),
         }
     )
-    typer.echo(f"\n{found.report}\n\n{found.confusion}")
+    typer.echo(f"\n{found.report}\n{found.confusion}", nl=False)
 
 
 @app.command("activate")
-def activate(which: Which, db_url: DbUrl = None, quiet: Quiet = False) -> None:  # noqa: ARG001
+def activate(
+    which: Which,
+    db_url: DbUrl = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
     """Let a classifier write the labels from now on.
 
     Example:
@@ -93,7 +106,13 @@ def activate(which: Which, db_url: DbUrl = None, quiet: Quiet = False) -> None: 
 
 
 @app.command("delete")
-def delete(which: Which, yes: Yes = False, db_url: DbUrl = None, quiet: Quiet = False) -> None:  # noqa: ARG001
+def delete(
+    which: Which,
+    yes: Yes = False,
+    db_url: DbUrl = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
     """Delete a classifier, with the labels it wrote.
 
     Example:
@@ -106,6 +125,17 @@ def delete(which: Which, yes: Yes = False, db_url: DbUrl = None, quiet: Quiet = 
     found = classifiers.find(database, which)
     if not yes:
         labels = " and the labels in use" if found.active else ""
-        typer.confirm(f"Delete {found.name}{labels}?", abort=True)
-    classifiers.delete(database, which)
+        typer.confirm(f"Delete {found.name}{labels}?", abort=True, err=True)
+    classifiers.delete(database, found.name)
     typer.echo(f"{found.name} is deleted")
+
+
+def _row(each: StoredClassifier) -> Sequence[Any]:
+    shown = ", ".join(each.classes[:_CLASSES_IN_A_ROW])
+    more = f", … ({len(each.classes)} in all)" if len(each.classes) > _CLASSES_IN_A_ROW else ""
+    accuracy, macro_f1 = each.metrics["accuracy"], each.metrics["macro_f1"]
+    return each.id, each.name, each.active, accuracy, macro_f1, shown + more, each.embedder, each.created_at
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in sorted(values.items()) if value is not None)

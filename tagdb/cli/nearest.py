@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_json, print_table
 from tagdb.cli.reporting import reporter
 from tagdb.errors import UsageError
+
+if TYPE_CHECKING:
+    from tagdb.pipeline.nearest import Neighbours
 
 
 def nearest(
@@ -24,9 +26,9 @@ def nearest(
         bool, typer.Option("--exact", help="Compare with every vector instead of asking the index.")
     ] = False,
     db_url: DbUrl = None,
-    as_json: Json = False,
-    quiet: Quiet = False,  # noqa: ARG001
-    verbose: Verbose = False,  # noqa: ARG001
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Show the tags nearest to a tag or a text, or with --questions the nearest questions.
 
@@ -52,14 +54,20 @@ def nearest(
         result = use_case.nearest_questions(database, wanted, k, report, where=where, exact=exact)
     else:
         result = use_case.nearest_tags(database, wanted, k, report, exact=exact)
-    for each in result.found if as_json else ():
-        print_json({name: value for name, value in asdict(each).items() if value is not None})
-    if not as_json and questions:
-        print_table(((each.name, each.distance, each.text) for each in result.found), ("question", "distance", "text"))
-    elif not as_json:
-        print_table(
-            ((each.name, each.distance, each.questions) for each in result.found),
-            ("tag", "distance", "questions"),
-        )
+    _print(result, questions=questions, as_json=json)
     if not result.complete:
         report.say(f"only {len(result.found)} of {k}: there are no more that fit")
+
+
+def _print(result: Neighbours, *, questions: bool, as_json: bool) -> None:
+    columns = ("question_id", "distance", "text") if questions else ("tag", "distance", "questions")
+    rows: list[tuple[object, ...]]
+    if questions:
+        rows = [(int(each.name) if as_json else each.name, each.distance, each.text) for each in result.found]
+    else:
+        rows = [(each.name, each.distance, each.questions) for each in result.found]
+    if not as_json:
+        print_table(rows, [column.replace("_id", "") for column in columns])
+        return
+    for row in rows:
+        print_json(dict(zip(columns, row, strict=True)))

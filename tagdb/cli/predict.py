@@ -12,22 +12,22 @@ from tagdb.cli.reporting import reporter
 
 def predict(
     db_url: DbUrl = None,
-    as_json: Json = False,
-    quiet: Quiet = False,  # noqa: ARG001
-    verbose: Verbose = False,  # noqa: ARG001
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Write the labels that are missing or stale into the table labels; sync does the same as its last step.
 
     Example:
 
-        tagdb predict && tagdb db psql -c 'SELECT label, count(*) FROM labels GROUP BY label'
+        tagdb predict && tagdb db psql -c 'SELECT label, count(*) FROM tagdb.labels GROUP BY label'
     """
     from tagdb.pipeline import opening
     from tagdb.pipeline import predict as use_case
 
     report = reporter()
     result = use_case.predict(opening.open_database(db_url, report), report)
-    if as_json:
+    if json:
         print_json(asdict(result))
     else:
         typer.echo(f"labels: {result.written:,} written by {result.classifier}, {result.removed:,} removed")

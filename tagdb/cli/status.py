@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def status(
     check: Annotated[bool, typer.Option("--check", help="Exit with 4 unless everything is current.")] = False,
     db_url: DbUrl = None,
-    as_json: Json = False,
-    quiet: Quiet = False,  # noqa: ARG001
-    verbose: Verbose = False,  # noqa: ARG001
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Show how current texts, vectors, labels and indexes are, in exact counts.
 
@@ -33,7 +33,7 @@ def status(
     from tagdb.pipeline import status as use_case
 
     picture = use_case.status(opening.open_database(db_url, reporter()))
-    print_json(picture.as_json()) if as_json else _print(picture)
+    print_json(picture.as_json()) if json else _print(picture)
     if check and not picture.current:
         raise CheckFailed("not everything is current", hint="tagdb sync")
 

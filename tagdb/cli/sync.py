@@ -34,9 +34,9 @@ def sync(
     ] = True,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Say what there is to do, and do nothing.")] = False,
     db_url: DbUrl = None,
-    as_json: Json = False,
-    quiet: Quiet = False,  # noqa: ARG001
-    verbose: Verbose = False,  # noqa: ARG001
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Embed what changed, renew tag vectors, and predict the labels that are due.
 
@@ -60,13 +60,13 @@ def sync(
     database = opening.open_database(db_url, report)
     choice = use_case.Choice(text, source_sql, source_tags_sql)
     if dry_run:
-        plan = use_case.plan(database, choice, report)
-        print_json(asdict(plan)) if as_json else _print_plan(plan)
+        plan = use_case.plan(database, choice, report, max_tokens=max_tokens)
+        print_json(asdict(plan)) if json else _print_plan(plan)
         return
     result = use_case.sync(
         database, choice, report, limit=limit, max_tokens=max_tokens, block_size=batch_size, index=index
     )
-    print_json(_as_json(result)) if as_json else _print_result(result)
+    print_json(_as_json(result)) if json else _print_result(result)
     if result.label_fault:
         raise result.label_fault
     if result.failed:

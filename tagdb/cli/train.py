@@ -26,7 +26,7 @@ def train(
     sample: Annotated[int | None, typer.Option(min=2, help="Take a random part of so many rows.")] = None,
     test_size: Annotated[float, typer.Option(help="Share of the texts held out for testing.")] = 0.3,
     seed: Seed = 0,
-    regularization: Annotated[float, typer.Option("--C", help="Inverse strength of the L2 penalty.")] = 1.0,
+    C: Annotated[float, typer.Option("--C", help="Inverse strength of the L2 penalty.")] = 1.0,
     max_iter: Annotated[int, typer.Option(min=1, help="Iterations of the solver at most.")] = 500,
     timeout: Annotated[int, typer.Option(min=1, help="Seconds the query may run.")] = 300,
     activate: Annotated[
@@ -37,15 +37,15 @@ def train(
         typer.Option(help="Draw the confusion matrix into this file (.png, .svg or .pdf).", dir_okay=False),
     ] = None,
     db_url: DbUrl = None,
-    as_json: Json = False,
-    quiet: Quiet = False,  # noqa: ARG001
-    verbose: Verbose = False,  # noqa: ARG001
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Fit a logistic regression on the rows of a query, test it on texts it has not seen, and store it.
 
-    The query runs read-only. Texts are split 70/30, stratified by label, and never stand on both sides.
-    The new classifier is used for labels when it is the first, when it beats the one in use on the same held-out rows,
-    or with --activate.
+    The query runs read-only. Of each label 30% of the texts are held out, and no text is on both sides. The new
+    classifier writes the labels when there is no other, when it is the more accurate one on the held-out rows, or with
+    --activate.
 
     Examples:
 
@@ -59,9 +59,9 @@ def train(
     report = reporter()
     text = _query(query, query_file)
     database = opening.open_database(db_url, report)
-    settings = use_case.TrainSettings(sample, test_size, seed, regularization, max_iter, timeout)
+    settings = use_case.TrainSettings(sample, test_size, seed, C, max_iter, timeout)
     result = use_case.train(database, text, settings, report, name=name, activate=activate, plot=plot)
-    print_json(_as_json(result)) if as_json else _print(result)
+    print_json(_as_json(result)) if json else _print(result)
     if plot:
         report.say(f"drew {plot}")
     if result.active:
@@ -86,35 +86,43 @@ def _query(query: str | None, query_file: Path | None) -> str:
 
 
 def _print(result: TrainResult) -> None:
-    metrics = result.metrics
+    metrics, training = result.metrics, result.training
     typer.echo(
-        f"rows: {result.read:,} read, {result.train_rows:,} to train on ({result.train_texts:,} different texts), "
-        f"{result.test_rows:,} held out"
+        f"rows: {training.read:,} read, {training.train_rows:,} to train on "
+        f"({training.train_texts:,} different texts), {training.test_rows:,} held out"
     )
-    if result.without_label:
-        typer.echo(f"      {result.without_label:,} left out (label is NULL)")
-    if result.without_vector:
-        typer.echo(f"      {result.without_vector:,} left out (no vector yet: tagdb sync)")
-    typer.echo(f"\naccuracy {metrics.accuracy:.4f}   F1 {metrics.f1:.4f}\n\n{result.report}\n\n{result.confusion}\n")
+    left_out = {
+        "label is NULL": training.without_label,
+        "no vector yet: tagdb sync": training.without_vector,
+        "not in the sample": training.rows_not_sampled,
+        "no room in memory": training.rows_left_out,
+    }
+    for reason, rows in left_out.items():
+        if rows:
+            typer.echo(f"      {rows:,} left out ({reason})")
+    f1 = f"F1 of {metrics.classes[1]}" if len(metrics.classes) == 2 else "macro F1"
+    typer.echo(f"\naccuracy {metrics.accuracy:.4f}   {f1} {metrics.f1:.4f}\n\n{result.report}\n{result.confusion}")
     if not result.converged:
         typer.echo("the solver stopped before it converged; a larger --max-iter may help", err=True)
     typer.echo(f"{result.name} is {'active now' if result.active else 'stored but not active'}: {result.reason}")
 
 
 def _as_json(result: TrainResult) -> dict[str, Any]:
-    rival = result.active_metrics
+    rival, training = result.active_metrics, result.training
     return {
         "classifier": result.classifier,
         "name": result.name,
         "active": result.active,
         "reason": result.reason,
         "converged": result.converged,
-        "read": result.read,
-        "without_label": result.without_label,
-        "without_vector": result.without_vector,
-        "train_rows": result.train_rows,
-        "train_texts": result.train_texts,
-        "test_rows": result.test_rows,
+        "read": training.read,
+        "without_label": training.without_label,
+        "without_vector": training.without_vector,
+        "not_sampled": training.rows_not_sampled,
+        "no_room": training.rows_left_out,
+        "train_rows": training.train_rows,
+        "train_texts": training.train_texts,
+        "test_rows": training.test_rows,
         "metrics": result.metrics.to_json(),
         "active_metrics": rival.to_json() if rival else None,
     }

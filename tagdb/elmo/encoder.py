@@ -12,13 +12,15 @@ from tagdb.elmo._tensorflow import tf
 from tagdb.elmo.characters import BEGIN_SENTENCE, END_SENTENCE
 from tagdb.elmo.lstm import N_GATES, DirectionalLstm
 from tagdb.elmo.options import ElmoOptions, read_options
-from tagdb.elmo.spec import MAX_TOKENS, OPTIONS_FILE, WEIGHTS_FILE, read_spec
+from tagdb.elmo.spec import OPTIONS_FILE, WEIGHTS_FILE, read_spec
 from tagdb.elmo.token_encoder import TokenEncoder
 from tagdb.elmo.tries import TokenRows, trie_levels
 from tagdb.elmo.vocabulary import Vocabulary
 from tagdb.elmo.weights import FloatArray, Weights, open_weights
 from tagdb.errors import InputRefused, WeightsError
 from tagdb.models import EmbedderSpec
+
+MAX_TOKENS = 512
 
 
 @dataclass(frozen=True)

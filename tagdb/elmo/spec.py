@@ -14,7 +14,6 @@ from tagdb.models import EmbedderSpec
 OPTIONS_FILE = "options.json"
 WEIGHTS_FILE = "weights.hdf5"
 DESCRIPTION_FILE = "embedder.json"
-MAX_TOKENS = 512
 # Raised by one whenever the same files begin to give other vectors.
 NUMERICS_VERSION = 1
 WHITESPACE = "whitespace"
@@ -85,7 +84,6 @@ def _fingerprint(options: ElmoOptions, description: Description, weights: Path) 
     numerics = {
         "layer_mix": "mean",
         "lowercase": description.lowercase,
-        "max_tokens": MAX_TOKENS,
         "number_format": "float32",
         "numerics_version": NUMERICS_VERSION,
         "options": asdict(options),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from tagdb.classify import Metrics
 from tagdb.db.connection import Database, Row, Session
 from tagdb.errors import InputRefused
 from tagdb.pipeline.locking import exclusive
+from tagdb.pipeline.recording import recorded
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def activate(database: Database, which: str) -> StoredClassifier:
     ------
     InputRefused : there is none of that name, or its embedder is not the active one
     """
-    with database.session() as session, exclusive(session):
+    with database.session() as session, exclusive(session), recorded(session, "models activate", {"which": which}):
         found = _find(session, which)
         if not found.usable:
             raise InputRefused(
@@ -87,12 +88,12 @@ def activate(database: Database, which: str) -> StoredClassifier:
         with session.transaction():
             session.execute("classifier.deactivate", id=found.id)
             session.execute("classifier.activate", id=found.id)
-        return found
+        return replace(found, active=True)
 
 
 def delete(database: Database, which: str) -> StoredClassifier:
     """Delete a classifier with its weights and the labels it wrote."""
-    with database.session() as session, exclusive(session):
+    with database.session() as session, exclusive(session), recorded(session, "models delete", {"which": which}):
         found = _find(session, which)
         session.execute("classifier.delete", id=found.id)
         return found

@@ -1,9 +1,10 @@
-"""`tagdb export`: predictions as a file for other tools, streamed; the notebook's `results.csv` is one of them."""
+"""`tagdb export`: predictions as a file for other tools, streamed; `results.csv` with `id,label` is one of them."""
 
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,45 +29,50 @@ def export_predictions(database: Database, target: str, reporter: Reporter, *, p
     if suffix not in (".csv", ".parquet"):
         raise InputRefused(f"{target}: only .csv and .parquet are written", hint="tagdb export predictions results.csv")
     query = queries.topic("export")["predictions_with_probability" if probability else "predictions"]
-    with database.session() as session:
+    with database.session() as session, session.transaction(read_only=True), reporter.step("exporting"):
         total: int = session.scalar("export.count_labels")
         if not total:
             raise InputRefused("there are no labels yet", hint="tagdb train --query …, then tagdb sync")
-        with reporter.step("exporting", None, "rows"):
-            if target == STANDARD_OUTPUT:
-                copy.copy_csv_out(session.cursor(), query, sys.stdout.buffer)
+        if target == STANDARD_OUTPUT:
+            copy.copy_csv_out(session.cursor(), query, sys.stdout.buffer)
+            return total
+        with _completed_file(Path(target)) as stream:
+            if suffix == ".csv":
+                copy.copy_csv_out(session.cursor(), query, stream)
             else:
-                _to_file(session, query, Path(target), suffix)
+                _write_parquet(session, query, stream)
     return total
 
 
-def _to_file(session: Session, query: str, path: Path, suffix: str) -> None:
+@contextmanager
+def _completed_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that gets its name when all has been written to it, and is gone when that fails."""
     unfinished = path.with_name(path.name + ".unfinished")
-    with ExitStack() as cleanup:
-        try:
-            stream: BinaryIO = cleanup.enter_context(unfinished.open("wb"))
-        except OSError as error:
-            raise InputRefused(
-                f"{path} cannot be written: {error.strerror}", hint="name a folder you may write"
-            ) from error
-        cleanup.callback(unfinished.unlink, missing_ok=True)
-        if suffix == ".csv":
-            copy.copy_csv_out(session.cursor(), query, stream)
-        else:
-            _write_parquet(session, query, stream)
-        stream.flush()
+    try:
+        with unfinished.open("wb") as stream:
+            yield stream
         unfinished.replace(path)
+    except OSError as error:
+        raise InputRefused(
+            f"{path} cannot be written: {error.strerror or error}", hint="name a file in a folder you may write"
+        ) from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink()
 
 
 def _write_parquet(session: Session, query: str, stream: BinaryIO) -> None:
     """Turn the CSV that COPY sends into Parquet as it comes, a bounded piece at a time."""
-    import pyarrow.csv
-    import pyarrow.parquet
+    import pyarrow as pa
+    from pyarrow import csv, parquet
 
+    types = {"id": pa.int64(), "label": pa.string(), "probability": pa.float64()}
     with copy.csv_stream(session.cursor(), query) as csv_file:
-        reader = pyarrow.csv.open_csv(
-            csv_file, convert_options=pyarrow.csv.ConvertOptions(column_types={"label": pyarrow.string()})
+        reader = csv.open_csv(
+            csv_file,
+            parse_options=csv.ParseOptions(newlines_in_values=True),
+            convert_options=csv.ConvertOptions(column_types=types),
         )
-        with pyarrow.parquet.ParquetWriter(stream, reader.schema) as writer:
+        with parquet.ParquetWriter(stream, reader.schema) as writer:
             for batch in reader:
                 writer.write_batch(batch)

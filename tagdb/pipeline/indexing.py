@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tagdb.db.connection import Database, Session
+from tagdb.errors import TagdbError
 from tagdb.models import Progress, Reporter
 from tagdb.pipeline.locking import exclusive
 from tagdb.pipeline.recording import recorded
@@ -75,8 +77,9 @@ def build_one(database: Database, session: Session, index: IndexStatus, reporter
 
 
 def _watch(database: Database, progress: Progress, finished: threading.Event) -> None:
+    """Look at how far the build is; it goes on unwatched where the server grants no second connection."""
     done = 0
-    with database.session() as session:
+    with suppress(TagdbError), database.session() as session:
         while not finished.wait(_POLL_SECONDS):
             row = session.row("index.progress")
             if row and row.tuples_done > done:

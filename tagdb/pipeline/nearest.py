@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tagdb.db import queries, source, userquery
-from tagdb.db.connection import Database, Row, Session
+from tagdb.db.connection import Database, Session
 from tagdb.errors import InputRefused
 from tagdb.models import Reporter
 from tagdb.pipeline import embedders
@@ -40,19 +40,19 @@ class Neighbours:
 
 
 def nearest_tags(database: Database, wanted: str, k: int, reporter: Reporter, *, exact: bool = False) -> Neighbours:
-    """Return the `k` tags nearest to a tag (by its centroid) or, when no question has such a tag, to a text."""
+    """Return the `k` tags nearest to a tag (by its centroid) or, when no question has such a tag, to a text.
+
+    Should the scan of the index come back short, the exact answer is given.
+    """
     with database.session() as session:
         embedder = _embedder(session)
         origin, vector, is_tag = _origin(session, wanted, embedder, reporter)
+        parameters = {"embedder": embedder.id, "origin": vector, "k": k, "except": wanted if is_tag else None}
         with session.transaction(read_only=True):
             session.execute("nearest.allow_long_scan", k=k)
-            rows = session.rows(
-                "nearest.tags_exact" if exact else "nearest.tags",
-                embedder=embedder.id,
-                origin=vector,
-                k=k,
-                **{"except": wanted if is_tag else None},
-            )
+            rows = [] if exact else session.rows("nearest.tags", **parameters)
+            if len(rows) < k:
+                rows = session.rows("nearest.tags_exact", **parameters)
     return Neighbours(origin, [Neighbour(row.tag, row.distance, row.questions) for row in rows], k)
 
 
@@ -77,10 +77,8 @@ def nearest_questions(
         parameters = {"embedder": embedder.id, "origin": vector, "k": k}
         with userquery.refusals(), session.transaction(read_only=True):
             session.execute("nearest.allow_long_scan", k=k)
-            rows: list[Row] = []
-            if not exact:
-                rows = session.rows_of(_questions_query("questions", condition), parameters)
-            if exact or len(rows) < k:
+            rows = [] if exact else session.rows_of(_questions_query("questions", condition), parameters)
+            if len(rows) < k:
                 rows = session.rows_of(_questions_query("questions_exact", condition), parameters)
     return Neighbours(origin, [Neighbour(str(row.question_id), row.distance, None, row.text) for row in rows], k)
 
@@ -97,6 +95,8 @@ def _origin(session: Session, wanted: str, embedder: StoredEmbedder, reporter: R
     vector = session.scalar("nearest.tag_embedding", tag=wanted)
     if vector is not None:
         return f"tag {wanted}", vector, True
+    if not wanted.strip():
+        raise InputRefused("an empty text has no neighbours", hint="tagdb nearest pandas")
     reporter.say(f"no question has the tag {wanted!r}; taking it as text")
     (embedded,) = embedders.load(embedder).embed([wanted])
     return f"text {wanted!r}", f"[{','.join(map(str, embedded.tolist()))}]", False

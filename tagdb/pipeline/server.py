@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Sequence
 
 from tagdb import config
+from tagdb.db import address
 from tagdb.db.embedded import EmbeddedServer, psql_command
 from tagdb.errors import UsageError
 from tagdb.models import Reporter
@@ -13,11 +16,17 @@ from tagdb.pipeline.opening import open_database
 
 
 def url(db_url: str | None, reporter: Reporter) -> str:
-    """Return the database's URL with its password blanked out; an embedded server is told to run on."""
-    target = config.resolve_target(db_url)
-    if target.dsn is not None:
-        return config.redact(target.dsn)
-    return start(reporter)
+    """Return the database's URL without its password; an embedded server is told to run on.
+
+    Raises
+    ------
+    ConnectionFailed : there is no such database to connect to
+    """
+    if config.resolve_target(db_url).embedded:
+        return start(reporter)
+    database = open_database(db_url, reporter, current=False)
+    with database.session():
+        return address.public_url(database.dsn)
 
 
 def start(reporter: Reporter) -> str:
@@ -36,15 +45,27 @@ def start(reporter: Reporter) -> str:
 
 
 def stop(*, force: bool = False) -> bool:
-    """Stop the embedded server; False when it was not running."""
+    """Stop the embedded server; False when it was not running.
+
+    Raises
+    ------
+    UsageError : the settings name another server, or another tagdb uses this one and `force` is not given
+    """
     _require_embedded()
     return EmbeddedServer(config.home()).stop(force=force)
 
 
 def psql(db_url: str | None, arguments: Sequence[str], reporter: Reporter) -> int:
-    """Run psql on the database and return its exit code."""
+    """Run psql on the database and return its exit code; Ctrl-C is psql's, which stops a query by it."""
     database = open_database(db_url, reporter, current=False)
-    return subprocess.run(psql_command(database.dsn, arguments), check=False).returncode
+    with database.session():
+        command = psql_command(address.public_url(database.dsn), arguments)
+    environment = {**os.environ, **address.secret_environment(database.dsn)}
+    before = signal.signal(signal.SIGINT, lambda _signum, _frame: None)
+    try:
+        return subprocess.run(command, check=False, env=environment).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _require_embedded() -> None:

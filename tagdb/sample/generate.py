@@ -74,9 +74,7 @@ class Generator:
 
     def _new_title(self, area: Mapping[str, Any], language: str) -> str:
         shapes = self._book["titles"]
-        phrases = (
-            {"tool": [self._book["languages"][language]]} | self._book["words"] | area | area.get("words", {})
-        )
+        phrases = {"tool": [self._book["languages"][language]]} | self._book["words"] | area | area.get("words", {})
         while True:
             title = self._expand(self._pick(shapes["shapes"], shapes["weights"]), phrases)
             if title not in self._titles:

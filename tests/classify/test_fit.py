@@ -67,9 +67,7 @@ def test_a_weight_counts_like_repeated_rows() -> None:
     X, y, _ = _problem(400, 8, 2)
     weight = np.random.default_rng(1).integers(1, 5, 400)
     weighted = fit(X.copy(), y, weight, _names(2), seed=0).model
-    repeated = fit(
-        np.repeat(X, weight, axis=0), np.repeat(y, weight), np.ones(weight.sum()), _names(2), seed=0
-    ).model
+    repeated = fit(np.repeat(X, weight, axis=0), np.repeat(y, weight), np.ones(weight.sum()), _names(2), seed=0).model
     np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=2e-3)
 
 
@@ -88,9 +86,7 @@ def test_constant_columns_get_no_weight() -> None:
 @given(st.integers(50, 9000), st.integers(1, 4), st.integers(0, 2**32 - 1))
 def test_moments_equal_numpys_whatever_the_blocks(n: int, dim: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    X = (rng.standard_normal((n, dim)) * 10 ** rng.uniform(-3, 3, dim) + rng.normal(0, 5, dim)).astype(
-        np.float32
-    )
+    X = (rng.standard_normal((n, dim)) * 10 ** rng.uniform(-3, 3, dim) + rng.normal(0, 5, dim)).astype(np.float32)
     weight = rng.uniform(0.5, 9, n)
     scaling = Scaling.of(X, weight)
     wide = X.astype(np.float64)

@@ -124,9 +124,7 @@ def test_anything_but_counts_is_refused(confusion: list[list[float]], classes: t
 def test_confusion_shows_each_count_under_its_name() -> None:
     text = render_confusion(metrics_from_confusion([[12345, 0], [7, 8]], ("other", "python")))
     assert text == (
-        "actual \\ predicted   other  python\n"
-        "other               12,345       .\n"
-        "python                   7       8\n"
+        "actual \\ predicted   other  python\nother               12,345       .\npython                   7       8\n"
     )
 
 

@@ -1,0 +1,33 @@
+-- Of the questions the classifier is least sure of: which have another label by the vote of their five nearest
+-- questions with a known one?
+WITH doubtful AS (
+    SELECT l.question_id, l.label, l.probability, e.embedding
+    FROM tagdb.labels l
+    JOIN tagdb.embedding e USING (question_id)
+    JOIN questions q ON q.id = l.question_id
+    WHERE q.label IS NULL
+    ORDER BY l.probability, l.question_id
+    LIMIT 50
+)
+SELECT d.question_id,
+    d.label AS classifier_says,
+    round(d.probability::numeric, 3) AS probability,
+    vote.label AS neighbours_say,
+    vote.votes
+FROM doubtful d
+CROSS JOIN LATERAL (
+    SELECT nearest.label, count(*) AS votes
+    FROM (
+        SELECT q.label
+        FROM tagdb.embedding e
+        JOIN questions q ON q.id = e.question_id
+        WHERE q.label IS NOT NULL
+        ORDER BY e.embedding::halfvec(1024) <=> d.embedding::halfvec(1024)
+        LIMIT 5
+    ) nearest
+    GROUP BY nearest.label
+    ORDER BY votes DESC, nearest.label
+    LIMIT 1
+) vote
+WHERE vote.label <> d.label
+ORDER BY vote.votes DESC, d.probability, d.question_id;

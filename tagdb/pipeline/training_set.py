@@ -1,0 +1,210 @@
+"""The rows a classifier is fitted on: taken by the user's query, counted, split, cut to memory, and fetched."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagdb.db import copy, queries, userquery
+from tagdb.db.connection import Row, Session
+from tagdb.errors import InputRefused, QueryRefused, UsageError
+from tagdb.models import Reporter
+from tagdb.pipeline.embedders import StoredEmbedder
+
+DEFAULT_TEST_SIZE = 0.3
+DEFAULT_TIMEOUT = 300
+MATRIX_BYTES = 3 * 2**30
+"""The largest matrix of training vectors that is held in memory; from more texts a random part is taken."""
+
+_LEAST_TEXTS = 2
+_FLOAT32_BYTES = 4
+_LARGEST_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How to train: rows to take (None for all), share of texts held out, seed, solver settings, query seconds."""
+
+    sample: int | None = None
+    test_size: float = DEFAULT_TEST_SIZE
+    seed: int = 0
+    C: float = 1.0
+    max_iter: int = 500
+    timeout: int = DEFAULT_TIMEOUT
+
+    def __post_init__(self) -> None:
+        if not 0 < self.test_size < 1:
+            raise UsageError(f"a test size of {self.test_size} leaves one side empty", hint="--test-size 0.3")
+        if not (self.C > 0 and math.isfinite(self.C)):
+            raise UsageError(f"C is a positive number, not {self.C}", hint="--C 1.0")
+        if not 0 <= self.seed <= _LARGEST_SEED:
+            raise UsageError(f"a seed lies between 0 and {_LARGEST_SEED}, unlike {self.seed}", hint="--seed 1")
+
+
+@dataclass(frozen=True)
+class ClassSize:
+    """How many texts carry a label, and how they and their rows are divided."""
+
+    label: str
+    texts: int
+    train_texts: int
+    train_rows: int
+    test_rows: int
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """A divided set, in temporary tables of the session; `classes` in the order of their numbers.
+
+    A text counts once for each label it carries. `texts_left_out` and `rows_left_out` would have been trained on, had
+    their vectors had room in memory.
+    """
+
+    read: int
+    without_label: int
+    without_vector: int
+    sizes: tuple[ClassSize, ...]
+    texts_left_out: int = 0
+    rows_left_out: int = 0
+
+    @property
+    def classes(self) -> list[str]:
+        """The labels."""
+        return [size.label for size in self.sizes]
+
+    @property
+    def train_texts(self) -> int:
+        """How many vectors there are to fetch."""
+        return sum(size.train_texts for size in self.sizes)
+
+    @property
+    def train_rows(self) -> int:
+        """How many rows of the query the fetched vectors stand for."""
+        return sum(size.train_rows for size in self.sizes)
+
+    @property
+    def test_rows(self) -> int:
+        """How many rows of the query are held out."""
+        return sum(size.test_rows for size in self.sizes)
+
+    @property
+    def rows_not_sampled(self) -> int:
+        """How many rows could have been used but are not in the sample that was asked for."""
+        used = self.train_rows + self.test_rows + self.rows_left_out
+        return self.read - self.without_label - self.without_vector - used
+
+
+def prepare(
+    session: Session, embedder: StoredEmbedder, query: str, settings: TrainSettings, reporter: Reporter
+) -> TrainingSet:
+    """Run the query and divide its rows into texts to train on and texts to test on.
+
+    Raises
+    ------
+    QueryRefused : the query is not one SELECT, fails, lacks a column or gives no row
+    InputRefused : its rows cannot be trained on: labels or vectors are missing, or there are too few texts
+    """
+    _take_rows(session, query, settings.timeout)
+    rows = _count_rows(session, embedder)
+    session.execute("train.create_training", embedder=embedder.id, sample=settings.sample, seed=settings.seed)
+    session.execute("train.create_split", test_size=settings.test_size, seed=settings.seed)
+    session.execute("train.analyze_training")
+    sizes = _sizes(session)
+    _require_trainable(sizes)
+    whole = TrainingSet(rows.read, rows.without_label, rows.without_vector, sizes)
+    return _cut_to_memory(session, embedder, whole, reporter)
+
+
+def fetch(
+    session: Session, embedder: StoredEmbedder, training: TrainingSet, advance: Callable[[int], None]
+) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float64]]:
+    """COPY the training texts out: vectors (n_texts, dim), class numbers (n_texts,), rows they stand for (n_texts,)."""
+    n = training.train_texts
+    X = np.empty((n, embedder.dim), dtype=np.float32)
+    y = np.empty(n, dtype=np.int32)
+    weight = np.empty(n, dtype=np.float64)
+    filled = 0
+
+    def take(block: np.ndarray) -> None:
+        nonlocal filled
+        part = slice(filled, filled + len(block))
+        X[part], y[part], weight[part] = block["vector"], block["label"], block["n"]
+        filled = part.stop
+        advance(len(block))
+
+    cursor = session.cursor()
+    query = cursor.mogrify(
+        queries.topic("train")["matrix"].format(classes="%(classes)s::text[]", embedder="%(embedder)s"),
+        {"classes": training.classes, "embedder": embedder.id},
+    ).decode()
+    copy.copy_out(cursor, query, [("label", "i4"), ("n", "i8"), ("vector", embedder.dim)], take)
+    return X, y, weight
+
+
+def _take_rows(session: Session, query: str, timeout: int) -> None:
+    """Put the rows of the query into a temporary table, in a read-only transaction with a time limit."""
+    session.execute("train.create_rows")
+    with userquery.refusals(), session.transaction(read_only=True):
+        session.run_script(f"SET LOCAL statement_timeout = '{int(timeout)}s'")
+        checked = userquery.check_inside(session, query)
+        question_id, label = checked.column("question_id", "id"), checked.column("label")
+        session.run_script(
+            "INSERT INTO pg_temp.tagdb_training_row (question_id, label) "
+            + checked.selecting(f"q.{question_id}::bigint, q.{label}::text")
+        )
+
+
+def _count_rows(session: Session, embedder: StoredEmbedder) -> Row:
+    rows = session.row("train.count_rows", embedder=embedder.id)
+    assert rows is not None
+    if not rows.read:
+        raise QueryRefused("the query returned no rows", hint="try it first in: tagdb db psql")
+    if rows.read == rows.without_label:
+        raise InputRefused("every label of the query is NULL", hint="select rows whose label is known")
+    if not rows.usable:
+        raise InputRefused("none of the questions of the query has a vector", hint="tagdb sync")
+    return rows
+
+
+def _sizes(session: Session) -> tuple[ClassSize, ...]:
+    return tuple(
+        ClassSize(row.label, row.texts, row.train_texts, int(row.train_rows), int(row.test_rows))
+        for row in session.rows("train.class_sizes")
+    )
+
+
+def _require_trainable(sizes: tuple[ClassSize, ...]) -> None:
+    if len(sizes) < 2:
+        raise InputRefused(
+            f"every row has the same label, {sizes[0].label!r}",
+            hint="a classifier needs rows of two labels or more",
+        )
+    rare = [size for size in sizes if size.train_texts < _LEAST_TEXTS]
+    if rare:
+        told = ", ".join(f"{size.label!r} ({size.texts}, {size.texts - size.train_texts} held out)" for size in rare)
+        raise InputRefused(
+            f"labels with too few different texts to learn from (two are needed beside the held-out ones): {told}",
+            hint="label more of their questions, or leave these labels out of the query",
+        )
+    if not any(size.test_rows for size in sizes):
+        raise InputRefused("there are too few different texts to hold any out", hint="train on more rows")
+
+
+def _cut_to_memory(session: Session, embedder: StoredEmbedder, whole: TrainingSet, reporter: Reporter) -> TrainingSet:
+    """Leave out a seeded part of the training texts, the same share of each label, when they do not fit in memory."""
+    needed = whole.train_texts * embedder.dim * _FLOAT32_BYTES
+    if needed <= MATRIX_BYTES:
+        return whole
+    room = MATRIX_BYTES // (embedder.dim * _FLOAT32_BYTES)
+    session.execute("train.thin_training", room=room, total=whole.train_texts, least=_LEAST_TEXTS)
+    kept = TrainingSet(whole.read, whole.without_label, whole.without_vector, _sizes(session))
+    texts, rows = whole.train_texts - kept.train_texts, whole.train_rows - kept.train_rows
+    reporter.say(
+        f"the training vectors need {needed / 2**30:,.1f} GB, more than the {MATRIX_BYTES / 2**30:,.1f} GB that fit: "
+        f"training on a random {kept.train_texts:,} of {whole.train_texts:,} texts; every held-out row is still tested"
+    )
+    return TrainingSet(kept.read, kept.without_label, kept.without_vector, kept.sizes, texts, rows)

@@ -1,0 +1,127 @@
+"""`tagdb db`: URLs for other programs, psql with all its options, and a server of one's own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg2
+import psycopg2.extensions
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tagdb.db import address
+from tagdb.db.connection import Database
+from tests.cli.running import done, tagdb
+from tests.pipeline import stored
+
+NAMES = st.text(st.characters(categories=["L", "N", "P", "S"], max_codepoint=0x2FFF), min_size=1, max_size=12)
+
+
+def test_url_connects_and_bears_no_password(database: Database) -> None:
+    with_password = database.dsn.replace("postgres@", "postgres:s3cret@")
+    for given_url in (database.dsn, with_password, with_password.replace("postgresql:", "postgres:")):
+        printed = done("db", "url", "--db-url", given_url).stdout.strip()
+        assert "s3cret" not in printed
+        with psycopg2.connect(printed) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT current_database()")
+            assert cursor.fetchone() == (psycopg2.extensions.parse_dsn(database.dsn)["dbname"],)
+        connection.close()
+
+
+def test_url_of_libpqs_own_variables(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = psycopg2.extensions.parse_dsn(database.dsn)
+    monkeypatch.delenv("TAGDB_DATABASE_URL")
+    for name, key in (("PGHOST", "host"), ("PGUSER", "user"), ("PGDATABASE", "dbname")):
+        monkeypatch.setenv(name, parts[key])
+    monkeypatch.setenv("PGPASSWORD", "s3cret")
+    printed = done("db", "url").stdout.strip()
+    assert psycopg2.extensions.parse_dsn(printed) == {key: parts[key] for key in ("host", "user", "dbname")}
+
+
+@given(st.fixed_dictionaries({}, optional={"user": NAMES, "dbname": NAMES, "host": NAMES, "port": st.just("5433")}))
+def test_url_says_what_the_key_value_form_says(parts: dict[str, str]) -> None:
+    parts = {key: value.replace("\0", "") for key, value in parts.items()}
+    if any(sign in parts.get("host", "") for sign in "[]@:/?#%,&="):
+        parts.pop("host")
+    dsn = psycopg2.extensions.make_dsn(**parts, password="s3cret") if parts else ""
+    printed = address.public_url(dsn, {})
+    assert psycopg2.extensions.parse_dsn(printed) == parts
+
+
+@pytest.mark.parametrize(
+    ("dsn", "url"),
+    [
+        ("host=::1 port=5433 dbname=x", "postgresql://[::1]:5433/x"),
+        ("host=a,b port=1,2", "postgresql://?host=a%2Cb&port=1%2C2"),
+        ("host=/run/pg user=me", "postgresql://me@?host=/run/pg"),
+        ("postgresql://me:pw@h/d?sslmode=require&sslpassword=pw", "postgresql://me@h/d?sslmode=require"),
+    ],
+)
+def test_url_forms(dsn: str, url: str) -> None:
+    assert address.public_url(dsn, {}) == url
+    assert set(psycopg2.extensions.parse_dsn(url)) == set(psycopg2.extensions.parse_dsn(dsn)) - {
+        "password",
+        "sslpassword",
+    }
+
+
+def test_psql_gets_its_options_and_gives_its_exit_code(database: Database, capfd: pytest.CaptureFixture[str]) -> None:
+    result = done("db", "psql", "-q", "-At", "-v", "n=42", "-c", "SELECT 'a' || 1", "-c", "SELECT 2")
+    assert capfd.readouterr().out == "a1\n2\n"
+    assert result.stderr == ""
+    assert tagdb("db", "psql", "-c", "SELECT 1 / 0").exit_code == 1
+    assert "division by zero" in capfd.readouterr().err
+    assert tagdb("db", "psql", "-f", "/no/such/file.sql").exit_code == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="command lines are read in /proc")
+def test_psql_gets_the_password_where_ps_does_not_show_it(
+    database: Database, capfd: pytest.CaptureFixture[str]
+) -> None:
+    url = database.dsn.replace("postgres@", "postgres:s3cret@")
+    done("db", "psql", "-q", "--db-url", url, "-c", r"\! echo $PGPASSWORD; tr '\0' ' ' < /proc/$PPID/cmdline")
+    password, command_line = capfd.readouterr().out.splitlines()
+    assert password == "s3cret"
+    assert "psql" in command_line
+    assert "s3cret" not in command_line
+
+
+def test_migrate_says_whether_there_was_something_to_do(empty_database: Database) -> None:
+    first = done("db", "migrate", "--db-url", empty_database.dsn)
+    assert first.stdout == "schema tagdb is up to date now\n"
+    assert done("db", "migrate", "--db-url", empty_database.dsn).stdout == "schema tagdb was up to date\n"
+    done("status", "--db-url", empty_database.dsn)
+
+
+def test_own_server_is_started_used_and_stopped(short_folder: Path) -> None:
+    environment = {**os.environ, "TAGDB_HOME": str(short_folder / "own")}
+
+    def run(*words: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "tagdb", *words, "-q"]
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+        assert ran.stderr == "", ran.stderr
+        return ran.returncode, ran.stdout.strip()
+
+    try:
+        code, url = run("db", "start")
+        assert (code, run("db", "url")) == (0, (0, url))
+        assert stored.column(Database(url, origin="test"), "SELECT count(*) FROM tagdb.text") == [0]
+        assert run("db", "psql", "-Atc", "SHOW search_path") == (0, '"$user", public, tagdb')
+    finally:
+        assert run("db", "stop", "--force") == (0, "stopped")
+    assert run("db", "stop") == (0, "it was not running")
+    with pytest.raises(psycopg2.OperationalError):
+        psycopg2.connect(url)
+
+
+@pytest.mark.parametrize("words", [("db", "start"), ("db", "stop")])
+def test_server_of_somebody_else_is_left_alone(database: Database, words: tuple[str, ...]) -> None:
+    result = tagdb(*words)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "error: TAGDB_DATABASE_URL names a server that tagdb does not run\n next: unset TAGDB_DATABASE_URL\n"
+    )

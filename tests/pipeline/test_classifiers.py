@@ -1,0 +1,84 @@
+"""The stored classifiers: listed as they were trained, activated one at a time, deleted with all that is theirs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from tagdb import classify
+from tagdb.db.connection import Database
+from tagdb.errors import InputRefused
+from tagdb.models import Silent
+from tagdb.pipeline import classifiers, predict
+from tagdb.pipeline.train import TrainResult, TrainSettings, train
+from tests.pipeline import stored
+
+Vectors = dict[str, stored.Vector]
+
+
+def _two(database: Database) -> tuple[TrainResult, TrainResult]:
+    first = train(database, stored.LABELLED, TrainSettings(), Silent(), name="first")
+    return first, train(database, stored.LABELLED, TrainSettings(seed=1), Silent(), name="second")
+
+
+def _active(database: Database) -> list[str]:
+    return [each.name for each in classifiers.stored(database) if each.active]
+
+
+def test_list_and_find_tell_what_training_told(database: Database, vectors: Vectors) -> None:
+    results = _two(database)
+    listed = classifiers.stored(database)
+    assert [(each.id, each.name) for each in listed] == [(each.classifier, each.name) for each in results]
+    for each, result in zip(listed, results, strict=True):
+        assert classify.Metrics.from_json(each.metrics) == result.metrics
+        assert (each.report, each.confusion) == (result.report, result.confusion)
+        assert each.usable
+        assert each.embedder == "first"
+        assert classifiers.find(database, each.name) == classifiers.find(database, str(each.id)) == each
+        assert json.loads(json.dumps(asdict(each), default=str))["metrics"] == result.metrics.to_json()
+
+
+def test_activate_moves_the_mark_and_makes_labels_stale(database: Database, vectors: Vectors) -> None:
+    _, second = _two(database)
+    predict.predict(database, Silent())
+    assert _active(database) == ["first"]
+    assert classifiers.activate(database, "second").active
+    assert _active(database) == ["second"]
+    assert predict.predict(database, Silent()).written == 180
+    assert stored.column(database, "SELECT DISTINCT classifier_id FROM tagdb.labels") == [second.classifier]
+    classifiers.activate(database, "second")
+    assert predict.predict(database, Silent()).written == 0
+
+
+def test_one_of_another_embedder_is_not_activated(database: Database, vectors: Vectors) -> None:
+    _two(database)
+    with database.session() as session:
+        stored.embed(session, stored.new_embedder(session, "new"), vectors)
+    with pytest.raises(InputRefused, match="trained on vectors of embedder 'first'") as refused:
+        classifiers.activate(database, "second")
+    assert refused.value.hint == "tagdb embedder use first"
+    assert _active(database) == ["first"]
+
+
+def test_delete_takes_weights_and_labels_along(database: Database, vectors: Vectors) -> None:
+    _, second = _two(database)
+    predict.predict(database, Silent())
+    classifiers.delete(database, str(second.classifier))
+    assert stored.column(database, "SELECT count(*) FROM tagdb.labels") == [180]
+    assert _active(database) == ["first"]
+    classifiers.delete(database, "first")
+    for relation in ("classifier", "classifier_weight", "labels"):
+        assert stored.column(database, f"SELECT count(*) FROM tagdb.{relation}") == [0]
+    commands = stored.column(database, "SELECT command FROM tagdb.run ORDER BY id")
+    assert commands == ["train", "train", "predict", "models delete", "models delete"]
+
+
+@pytest.mark.parametrize("use", [classifiers.find, classifiers.activate, classifiers.delete])
+def test_unknown_one_is_named(database: Database, vectors: Vectors, use: object) -> None:
+    _two(database)
+    with pytest.raises(InputRefused, match="there is no classifier 'third'") as refused:
+        use(database, "third")  # type: ignore[operator]
+    assert refused.value.hint == "tagdb models list"
+    assert len(classifiers.stored(database)) == 2
