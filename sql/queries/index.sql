@@ -22,4 +22,5 @@ FROM (VALUES ('text_vector', 'text_vector_hnsw'), ('tag_vector', 'tag_vector_hns
 LEFT JOIN pg_index i ON i.indexrelid = to_regclass('tagdb.' || t.index_name)
 
 -- name: progress
-SELECT phase, tuples_done FROM pg_stat_progress_create_index WHERE datname = current_database()
+SELECT tuples_done FROM pg_stat_progress_create_index
+WHERE datname = current_database() AND relid = to_regclass('tagdb.' || :relation)

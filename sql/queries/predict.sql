@@ -1,7 +1,7 @@
 -- Labels by the active classifier, computed beside the vectors.
 
 -- name: active_classifier
-SELECT c.id, c.name, c.classes, c.embedder_id, e.name AS embedder, e.active AS embedder_active
+SELECT c.id, c.name, c.classes, c.settings, c.embedder_id, e.name AS embedder, e.active AS embedder_active
 FROM tagdb.classifier c JOIN tagdb.embedder e ON e.id = c.embedder_id
 WHERE c.active
 

@@ -16,3 +16,7 @@ FROM pg_available_extensions WHERE name = 'vector'
 
 -- name: create_vector_extension
 CREATE EXTENSION IF NOT EXISTS vector
+
+-- name: load_vector_library
+-- Its settings, which the functions name, are known to an ordinary user only once it is loaded.
+SELECT CAST('[1]' AS vector)

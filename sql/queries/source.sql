@@ -6,6 +6,16 @@ SELECT to_regclass('tagdb.source') IS NOT NULL
 -- name: description
 SELECT obj_description(to_regclass('tagdb.source'), 'pg_class')
 
+-- name: has_questions
+SELECT EXISTS (SELECT FROM tagdb.question)
+
+-- name: tags_state
+-- Whether the view of tags is the user's, a stand-in for tables that have none, or gone with a table that it read.
+SELECT CASE
+    WHEN to_regclass('tagdb.source_tag') IS NULL THEN 'gone'
+    WHEN obj_description(to_regclass('tagdb.source_tag'), 'pg_class') = 'stand-in' THEN 'stand-in'
+    ELSE 'defined' END
+
 -- name: user_columns
 -- The columns of the user's table of that name, as the search path finds it.
 SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type

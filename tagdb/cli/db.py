@@ -31,9 +31,12 @@ def url(
     typer.echo(server.url(db_url, reporter()))
 
 
-@app.command("psql", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-def psql(ctx: typer.Context, db_url: DbUrl = None, quiet: Quiet = False) -> None:
-    """Open psql on the database; further options go to psql.
+@app.command(
+    "psql",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["--help"]},
+)
+def psql(ctx: typer.Context, db_url: DbUrl = None) -> None:
+    """Open psql on the database; all other options go to psql.
 
     Examples:
 

@@ -17,18 +17,20 @@ if TYPE_CHECKING:
 def sync(
     text: Annotated[
         str | None,
-        typer.Option(help="What to embed: tags (the first time), title or title+tags. It is remembered."),
+        typer.Option(help="What to embed; tags the first time. It is remembered.", metavar="tags|title|title+tags"),
     ] = None,
     source_sql: Annotated[
         str | None,
         typer.Option(help="Embed your own tables: a SELECT of question_id and text. It is remembered."),
     ] = None,
     source_tags_sql: Annotated[
-        str | None, typer.Option(help="The tags of your own tables: a SELECT of question_id and tag.")
+        str | None, typer.Option(help="The tags of your own tables: a SELECT of question_id and tag. It is remembered.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Embed at most this many texts; the rest stays due.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts that are embedded and committed together.")] = 8192,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Embed a longer text up to this token.")] = 512,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Embed a longer text up to this token; say so every time.")
+    ] = 512,
     index: Annotated[
         bool, typer.Option("--index/--no-index", help="Build the index when there is enough for one.")
     ] = True,
@@ -60,7 +62,7 @@ def sync(
     database = opening.open_database(db_url, report)
     choice = use_case.Choice(text, source_sql, source_tags_sql)
     if dry_run:
-        plan = use_case.plan(database, choice, report, max_tokens=max_tokens)
+        plan = use_case.plan(database, choice, report, limit=limit, max_tokens=max_tokens)
         print_json(asdict(plan)) if json else _print_plan(plan)
         return
     result = use_case.sync(

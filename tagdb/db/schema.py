@@ -148,6 +148,7 @@ def _routines_comment() -> str:
 
 
 def _install_routines(session: Session) -> None:
+    session.execute("schema.load_vector_library")
     for path in _routine_files():
         session.run_script(path.read_text(encoding="utf-8"))
     session.run_script(f"COMMENT ON SCHEMA tagdb IS '{_routines_comment()}'")

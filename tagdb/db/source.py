@@ -55,6 +55,11 @@ def ensure(session: Session, choice: Choice) -> bool:
     QueryRefused : the SQL cannot be run or lacks a column; nothing was changed
     """
     before = current(session)
+    if before is None and not (choice.preset or choice.sql) and session.scalar("source.has_questions"):
+        raise InputRefused(
+            "the view tagdb.source is gone, dropped with a table that it read",
+            hint="say again what to embed: tagdb sync --text tags, or --source-sql 'SELECT …'",
+        )
     preset = choice.preset or (None if before or choice.sql else PRESETS[0])
     with session.transaction():
         if preset is not None and preset != before:
@@ -64,11 +69,19 @@ def ensure(session: Session, choice: Choice) -> bool:
             _define(session, choice.sql, CUSTOM)
         if choice.tags_sql:
             _define_tags(session, choice.tags_sql)
-        elif before is None or (preset is not None and preset != before):
-            has_tags = _fault(session, "tags") is None
-            preset_tags = (folder("sql") / "sources" / "source_tag.sql").read_text(encoding="utf-8")
-            _define_tags(session, preset_tags if has_tags else _NO_TAGS)
+        else:
+            _renew_tags(session, anew=before is None or (preset is not None and preset != before))
     return bool(choice.sql or choice.tags_sql or (preset and preset != before))
+
+
+def _renew_tags(session: Session, *, anew: bool) -> None:
+    """Define the view of tags `anew`, or where it is gone, or where the table has come that it stood in for."""
+    state, has_tags = session.scalar("source.tags_state"), _fault(session, "tags") is None
+    if has_tags and (anew or state != "defined"):
+        _define_tags(session, (folder("sql") / "sources" / "source_tag.sql").read_text(encoding="utf-8"))
+    elif not has_tags and (anew or state == "gone"):
+        _define_tags(session, _NO_TAGS)
+        session.run_script("COMMENT ON VIEW tagdb.source_tag IS 'stand-in'")
 
 
 def require_user_tables(session: Session) -> None:
@@ -126,3 +139,4 @@ def _define_tags(session: Session, sql: str) -> None:
     body = query.selecting(f"""q.{question_id}::bigint AS question_id, q.{tag}::text COLLATE "default" AS tag""")
     with userquery.refusals():
         session.run_script(f"CREATE OR REPLACE VIEW tagdb.source_tag AS {body}")
+    session.run_script("COMMENT ON VIEW tagdb.source_tag IS NULL")

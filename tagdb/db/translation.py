@@ -22,7 +22,11 @@ _KNOWN: Mapping[str, tuple[type[TagdbError], str, str]] = {
     "42501": (Unavailable, "a right is missing", "ask the database's owner to grant it"),
     "53100": (DatabaseError, "the server's disk is full", "free some space and run the same command again"),
     "55P03": (DatabaseError, "another session was in the way", "run the same command again"),
-    "57014": (DatabaseError, "the statement was stopped", "give it more time, for example --timeout 600"),
+    "57014": (
+        DatabaseError,
+        "the statement was stopped",
+        "give it more time: --timeout of tagdb train, or the server's statement_timeout",
+    ),
 }
 
 

@@ -83,7 +83,7 @@ def activate(database: Database, which: str) -> StoredClassifier:
         if not found.usable:
             raise InputRefused(
                 f"classifier {found.name!r} was trained on vectors of embedder {found.embedder!r}, not the active one",
-                hint=f"tagdb embedder use {found.embedder}",
+                hint="train on the new vectors: tagdb train --query SQL",
             )
         with session.transaction():
             session.execute("classifier.deactivate", id=found.id)

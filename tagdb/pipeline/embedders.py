@@ -23,7 +23,7 @@ _SHIPPED = Path(__file__).resolve().parent.parent / "embedders"
 
 @dataclass(frozen=True)
 class StoredEmbedder:
-    """An embedder as the database knows it; `vectors` counts the texts it has embedded there."""
+    """An embedder as the database knows it."""
 
     id: int
     name: str

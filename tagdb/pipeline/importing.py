@@ -13,6 +13,7 @@ from tagdb.db.connection import Database, Session, quote_identifier
 from tagdb.errors import InputRefused, Unavailable
 from tagdb.formats import FORMATS, Columns
 from tagdb.models import Progress, Reporter
+from tagdb.pipeline.locking import exclusive
 from tagdb.pipeline.recording import Counts, recorded
 
 __all__ = ["FORMATS", "Columns", "ImportResult", "import_files"]
@@ -71,7 +72,7 @@ def import_files(
         "strict": strict,
         "replace": replace,
     }
-    with database.session() as session, recorded(session, recorded_as, args) as counts:
+    with database.session() as session, exclusive(session), recorded(session, recorded_as, args) as counts:
         source.require_user_tables(session)
         session.execute("importing.create_staging")
         with session.transaction():

@@ -67,7 +67,7 @@ def build_one(database: Database, session: Session, index: IndexStatus, reporter
     session.execute(f"index.drop_{index.relation}")
     with reporter.step(f"indexing {index.relation}", index.vectors, "vectors") as progress:
         finished = threading.Event()
-        watcher = threading.Thread(target=_watch, args=(database, progress, finished), daemon=True)
+        watcher = threading.Thread(target=_watch, args=(database, index.relation, progress, finished), daemon=True)
         watcher.start()
         try:
             session.execute(f"index.build_{index.relation}")
@@ -76,12 +76,12 @@ def build_one(database: Database, session: Session, index: IndexStatus, reporter
             watcher.join()
 
 
-def _watch(database: Database, progress: Progress, finished: threading.Event) -> None:
+def _watch(database: Database, relation: str, progress: Progress, finished: threading.Event) -> None:
     """Look at how far the build is; it goes on unwatched where the server grants no second connection."""
     done = 0
     with suppress(TagdbError), database.session() as session:
         while not finished.wait(_POLL_SECONDS):
-            row = session.row("index.progress")
+            row = session.row("index.progress", relation=relation)
             if row and row.tuples_done > done:
                 progress.advance(row.tuples_done - done)
                 done = row.tuples_done

@@ -53,7 +53,7 @@ def write_labels(session: Session) -> PredictResult | None:
     if not classifier.embedder_active:
         raise InputRefused(
             f"classifier {classifier.name!r} was trained on vectors of {classifier.embedder!r}, no longer in use",
-            hint="train one on the new vectors: tagdb train",
+            hint="train one on the new vectors: tagdb train --query SQL",
         )
     with session.transaction():
         removed = session.execute("predict.delete_unfounded", embedder=classifier.embedder_id)

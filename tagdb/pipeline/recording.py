@@ -10,7 +10,7 @@ from typing import Any
 
 from tagdb import config
 from tagdb.db.connection import Session
-from tagdb.errors import ConnectionFailed
+from tagdb.errors import TagdbError
 from tagdb.pipeline.stopping import Stopped, ending_on_sigterm
 
 
@@ -45,7 +45,7 @@ def recorded(session: Session, command: str, args: Mapping[str, Any]) -> Iterato
     except BaseException as error:
         counts.detail["error"] = config.redact(str(error))
         status = "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed"
-        with suppress(ConnectionFailed):  # the row cannot be finished over a connection that broke
+        with suppress(TagdbError):  # what went wrong first is what has to be told
             _finish(session, run, status, counts)
         raise
     _finish(session, run, "done", counts)

@@ -50,7 +50,8 @@ class Status:
     @property
     def current(self) -> bool:
         """Whether there is nothing for sync to do, and nothing that it could not do."""
-        behind = self.new or self.changed or self.gone or self.due or self.stale or self.switching_to
+        lost = self.source is None and self.texts
+        behind = lost or self.new or self.changed or self.gone or self.due or self.stale or self.switching_to
         return not behind and not self.refused and self.classifier_usable
 
     def as_json(self) -> dict[str, Any]:

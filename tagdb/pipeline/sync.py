@@ -73,12 +73,18 @@ class SyncResult:
 
 
 def plan(
-    database: Database, choice: Choice, reporter: Reporter, *, max_tokens: int = embedding.DEFAULT_MAX_TOKENS
+    database: Database,
+    choice: Choice,
+    reporter: Reporter,
+    *,
+    limit: int | None = None,
+    max_tokens: int = embedding.DEFAULT_MAX_TOKENS,
 ) -> Plan:
     """Work out what a sync would do; nothing is written, not even the choice of the source."""
     with database.session() as session, exclusive(session), session.rehearsal():
         embedder, changes = _compare(session, choice, max_tokens, reporter)
         due = session.scalar("sync.count_due_after_changes", embedder=embedder.id)
+        due = due if limit is None else min(due, limit)
         rate = session.scalar("sync.last_rate", embedder=embedder.id)
         return Plan(changes, due, _labels_due(session, embedder), due / rate if rate else None)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,7 +156,9 @@ def _judge_and_choose(
     rival_metrics = None
     if rival and rival.embedder_active:
         rival_metrics = _judge(session, embedder, rival.id, fitted.model.classes)
-    wins, reason = _decide(rival, fitted.model.classes, metrics, rival_metrics, activate=activate)
+    new = session.row("classifier.find", which=str(number))
+    assert new is not None
+    wins, reason = _decide(rival, new, metrics, rival_metrics, activate=activate)
     if wins:
         session.execute("classifier.deactivate", id=number)
         session.execute("classifier.activate", id=number)
@@ -200,21 +201,30 @@ def _judge(session: Session, embedder: StoredEmbedder, classifier: int, classes:
 
 
 def _decide(
-    rival: Row | None, classes: Sequence[str], metrics: Metrics, rival_metrics: Metrics | None, *, activate: bool
+    rival: Row | None, new: Row, metrics: Metrics, rival_metrics: Metrics | None, *, activate: bool
 ) -> tuple[bool, str]:
-    """Say whether the new classifier takes over; one that answers another question than the active one never does."""
+    """Say whether the new classifier takes over from the active one, and why."""
     if rival is None:
         return True, "there was no active classifier"
     if activate:
         return True, "you asked for it"
     if rival_metrics is None:
         return True, f"{rival.name!r} was trained on vectors no longer in use"
-    if unknown := set(rival.classes) - set(classes):
-        return False, f"it cannot give the labels {', '.join(sorted(unknown))}, which {rival.name!r} gives"
+    if obstacle := _obstacle(rival, new):
+        return False, obstacle
     ours, theirs = metrics.accuracy, rival_metrics.accuracy
     if ours > theirs:
         return True, f"its accuracy of {ours:.4f} beats the {theirs:.4f} of {rival.name!r} on the same rows"
     return False, f"its accuracy of {ours:.4f} does not beat the {theirs:.4f} of {rival.name!r} on the same rows"
+
+
+def _obstacle(rival: Row, new: Row) -> str | None:
+    """Say what makes the two incomparable: they answer different questions, or one has seen the other's test rows."""
+    if unknown := set(rival.classes) - set(new.classes):
+        return f"it cannot give the labels {', '.join(sorted(unknown))}, which {rival.name!r} gives"
+    if any(new.settings[name] != rival.settings[name] for name in ("seed", "test_size")):
+        return f"{rival.name!r} was split with another seed or test size, and has seen some of the held-out rows"
+    return None
 
 
 def _count(counts: Counts, result: TrainResult) -> None:

@@ -21,6 +21,8 @@ from random import Random
 from typing import Any, NamedTuple, TypeVar
 
 ROWS = 6_000
+# No question of any real site has such a number, so the sample never meets a user's own rows.
+FIRST_ID = 9_000_000_001
 SEED = 20
 UNLABELLED_SHARE = 0.15
 COMPANION_COUNTS = (0.42, 0.34, 0.18, 0.06)
@@ -120,7 +122,7 @@ def render(count: int = ROWS, seed: int = SEED) -> str:
 
 
 def _rows(questions: Sequence[Question]) -> Iterator[tuple[int, str, str, str, str]]:
-    for number, question in enumerate(questions, start=1):
+    for number, question in enumerate(questions, start=FIRST_ID):
         moment = question.created_at.strftime("%Y-%m-%dT%H:%M:%SZ")
         yield number, question.title, " ".join(question.tags), question.label, moment
 

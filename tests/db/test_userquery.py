@@ -206,7 +206,7 @@ _PIECES = st.sampled_from(
 def test_no_combination_of_pieces_gets_through_to_the_table(session: Session, pieces: list[str]) -> None:
     try:
         checked = userquery.check(session, " ".join(pieces))
-        with session.transaction(read_only=True):
+        with userquery.refusals(), session.transaction(read_only=True):
             session.run_script(checked.selecting("count(*)"))
     except TagdbError as error:
         assert isinstance(error, QueryRefused)  # noqa: PT017

@@ -58,7 +58,7 @@ def test_one_of_another_embedder_is_not_activated(database: Database, vectors: V
         stored.embed(session, stored.new_embedder(session, "new"), vectors)
     with pytest.raises(InputRefused, match="trained on vectors of embedder 'first'") as refused:
         classifiers.activate(database, "second")
-    assert refused.value.hint == "tagdb embedder use first"
+    assert refused.value.hint == "train on the new vectors: tagdb train --query SQL"
     assert _active(database) == ["first"]
 
 

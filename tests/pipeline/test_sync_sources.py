@@ -139,3 +139,23 @@ def test_preset_over_a_table_of_another_shape_is_refused(world: World) -> None:
     with pytest.raises(InputRefused, match="no column title") as refused:
         world.sync(Choice("title"))
     assert "--source-sql" in (refused.value.hint or "")
+
+
+def test_source_dropped_with_its_table_is_not_taken_for_nothing_to_do(world: World) -> None:
+    world.sync()
+    before = world.vectors()
+    world.run("ALTER TABLE questions RENAME TO old_questions; DROP VIEW tagdb.source")
+    assert not status.status(world.database).current
+    with pytest.raises(InputRefused, match=r"tagdb\.source is gone"):
+        world.sync()
+    world.run("ALTER TABLE old_questions RENAME TO questions")
+    assert world.sync(Choice("tags")).changes.total == 0
+    assert world.vectors().keys() == before.keys()
+
+
+def test_tags_dropped_with_their_table_come_back_with_it(world: World) -> None:
+    world.sync(Choice("title"))
+    world.run("CREATE TABLE kept AS SELECT * FROM tags; DROP TABLE tags CASCADE")
+    assert world.sync().tags_removed == 2
+    world.run("ALTER TABLE kept RENAME TO tags")
+    assert world.sync().tags == 2

@@ -58,6 +58,14 @@ def test_worse_or_equal_one_is_stored_and_waits(database: Database) -> None:
     assert len(classifiers.stored(database)) == 3
 
 
+def test_one_that_is_split_otherwise_waits_for_its_rows_are_not_unseen(database: Database) -> None:
+    _train(database, BAD, "bad")
+    result = train(database, GOOD, TrainSettings(seed=7), Silent(), name="good")
+    assert not result.active
+    assert "another seed or test size" in result.reason
+    assert _active(database) == ["bad"]
+
+
 def test_activate_settles_it(database: Database) -> None:
     _train(database, GOOD, "good")
     result = _train(database, BAD, "bad", activate=True)

@@ -41,7 +41,7 @@ def test_the_seed_decides_the_rows() -> None:
 
 def test_every_row_is_well_formed(rows: list[dict[str, str]]) -> None:
     assert len(rows) == generate.ROWS
-    assert [int(row["id"]) for row in rows] == list(range(1, len(rows) + 1))
+    assert [int(row["id"]) for row in rows] == list(range(generate.FIRST_ID, generate.FIRST_ID + len(rows)))
     for row in rows:
         assert set(row) == set(generate.HEADER)
         tags = row["tags"].split(" ")
