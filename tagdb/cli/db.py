@@ -8,6 +8,7 @@ import typer
 
 from tagdb.cli.common import DbUrl, Quiet, Verbose
 from tagdb.cli.reporting import reporter
+from tagdb.models import Silent
 
 app = typer.Typer(
     help="Reach the database, run the embedded server, bring the schema up to date.", no_args_is_help=True
@@ -46,7 +47,7 @@ def psql(ctx: typer.Context, db_url: DbUrl = None) -> None:
     """
     from tagdb.pipeline import server
 
-    raise typer.Exit(server.psql(db_url, ctx.args, reporter()))
+    raise typer.Exit(server.psql(db_url, ctx.args, Silent()))
 
 
 @app.command("start")

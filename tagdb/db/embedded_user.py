@@ -22,6 +22,7 @@ from typing import Any
 from tagdb.errors import ConnectionFailed
 
 SYSTEM_USER = "tagdb"
+_OWN_FILES = {"postgres", "server.lock", "users.lock", "keep-running", "config.toml"}
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,16 @@ def make_home(home: Path) -> None:
 def prepare_folders(home: Path, root: Path) -> None:
     """Make the server's folder `root` below `home`, entered by its user alone.
 
+    root's home has to be passed through by the server's user: that is granted where the home is empty but for tagdb's
+    own files, as `mktemp -d` makes it. Other folders keep their permissions.
+
     Raises
     ------
     ConnectionFailed : root chose a home that the server's user cannot reach; no permission was changed
     """
     account = server_account()
+    if account and {path.name for path in home.iterdir()} <= _OWN_FILES:
+        home.chmod(home.stat().st_mode | 0o011)
     if account and (blocked := _first_blocked(home, account)):
         raise ConnectionFailed(
             f"PostgreSQL cannot run as root, and its user '{SYSTEM_USER}' cannot enter {blocked}",

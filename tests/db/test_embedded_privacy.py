@@ -117,6 +117,26 @@ def test_home_that_the_servers_user_cannot_reach_is_refused(folder: Path) -> Non
     server.release()
 
 
+@as_root
+def test_empty_home_that_only_root_may_enter_is_opened_for_passing_through(folder: Path) -> None:
+    home = folder / "empty"
+    home.mkdir(mode=0o700)
+    server = EmbeddedServer(home)
+    assert value_of(server.acquire(), "SELECT current_database()::text") == "tagdb"
+    assert _mode(home) == 0o711
+    server.release()
+
+
+@as_root
+def test_home_with_files_of_somebody_else_keeps_its_permissions(folder: Path) -> None:
+    home = folder / "full"
+    home.mkdir(mode=0o700)
+    (home / "diary.txt").write_text("")
+    with pytest.raises(ConnectionFailed, match=f"'tagdb' cannot enter {home}$"):
+        EmbeddedServer(home).acquire()
+    assert _mode(home) == 0o700
+
+
 def test_home_below_a_file_is_refused(folder: Path) -> None:
     (folder / "file").write_text("")
     with pytest.raises(ConnectionFailed, match=r"cannot live in .*(File exists|Not a directory)") as refused:
