@@ -32,10 +32,7 @@ def url(
     typer.echo(server.url(db_url, reporter()))
 
 
-@app.command(
-    "psql",
-    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["--help"]},
-)
+@app.command("psql", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 def psql(ctx: typer.Context, db_url: DbUrl = None) -> None:
     """Open psql on the database; all other options go to psql.
 
