@@ -11,9 +11,10 @@ import numpy as np
 from tagdb.elmo._tensorflow import tf
 from tagdb.elmo.characters import BEGIN_SENTENCE, END_SENTENCE
 from tagdb.elmo.lstm import N_GATES, DirectionalLstm
-from tagdb.elmo.options import ElmoOptions, read_options
+from tagdb.elmo.options import CENTRE, ElmoOptions, read_options
 from tagdb.elmo.spec import OPTIONS_FILE, WEIGHTS_FILE, read_spec
 from tagdb.elmo.token_encoder import TokenEncoder
+from tagdb.elmo.tokenizers import tokenize
 from tagdb.elmo.tries import TokenRows, trie_levels
 from tagdb.elmo.vocabulary import Vocabulary
 from tagdb.elmo.weights import FloatArray, Weights, open_weights
@@ -37,7 +38,8 @@ class Elmo:
     """An ELMo of AllenNLP's format (Peters et al., 2018), exact and without state between texts.
 
     A text's vector is the mean, over its tokens, of the plain average of all layers: the forward half, then
-    the backward half. Every text starts from the zero state, after the sentence's begin (backwards: its end).
+    the backward half; less the mean vector of many texts where the weights hold one (`CENTRE`). Every text
+    starts from the zero state, after the sentence's begin (backwards: its end).
     Equal texts get vectors equal to 1e-5, whatever they are embedded with. An instance keeps token vectors
     between calls and serves one thread at a time.
     """
@@ -49,6 +51,7 @@ class Elmo:
         self._half_dim, self._n_layers = options.lstm.projection_dim, 1 + options.lstm.n_layers
         token_encoder = TokenEncoder(options, weights)
         begin, end = token_encoder.encode([BEGIN_SENTENCE, END_SENTENCE])
+        self._centre = weights.read(CENTRE) if CENTRE in weights else np.zeros(options.dim, dtype=np.float32)
         self._forward = DirectionalLstm(options.lstm, weights, direction=0, boundary=begin[np.newaxis])
         self._backward = DirectionalLstm(options.lstm, weights, direction=1, boundary=end[np.newaxis])
         self._vocabulary = Vocabulary(token_encoder, limits.vocabulary_bytes // begin.nbytes)
@@ -77,7 +80,7 @@ class Elmo:
         return self._spec.dim
 
     def tokenize(self, texts: Sequence[str]) -> list[list[str]]:
-        """Split texts at (Unicode's) white space, after lower-casing if embedder.json says so."""
+        """Split texts as embedder.json says: at (Unicode's) white space or into words, perhaps lower-cased before."""
         return [self._tokens(text) for text in texts]
 
     def embed(self, texts: Sequence[str], *, max_tokens: int = MAX_TOKENS) -> FloatArray:
@@ -101,7 +104,8 @@ class Elmo:
         return self._embed(tokenized, len(tokenized))
 
     def _tokens(self, text: str) -> list[str]:
-        return (text.lower() if self._spec.config["lowercase"] else text).split()
+        config = self._spec.config
+        return tokenize(text, str(config["tokenizer"]), lowercase=bool(config["lowercase"]))
 
     def _embed(self, tokenized: Iterable[Sequence[str]], n_texts: int) -> FloatArray:
         vectors = np.empty((n_texts, self.dim), dtype=np.float32)
@@ -111,6 +115,7 @@ class Elmo:
             self._embed_direction(self._forward, rows, chunk[:, : self._half_dim])
             # Reversing the rows reverses their order too, so the results are written from the end.
             self._embed_direction(self._backward, rows.reverse(), chunk[::-1, self._half_dim :])
+            chunk -= self._centre
             if not np.isfinite(chunk).all():
                 index = start + int(np.argmin(np.isfinite(chunk).all(axis=1)))
                 raise WeightsError(

@@ -14,6 +14,8 @@ CHARACTER_IDS = 262
 MAX_DIMENSION = 65_536
 MAX_PARAMETERS = 1_000_000_000
 ACTIVATIONS = ("relu", "tanh")
+# Beside the published format: what is taken off every vector, so that cosines compare what sets texts apart.
+CENTRE = "centre"
 COMPARE = "compare options.json with its source"
 
 
@@ -62,8 +64,30 @@ class ElmoOptions:
         """Length of the vectors: the forward half and the backward half."""
         return 2 * self.lstm.projection_dim
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of an options.json that says the same."""
+        cnn, lstm = self.char_cnn, self.lstm
+        return {
+            "lstm": {
+                "use_skip_connections": lstm.use_skip_connections,
+                "projection_dim": lstm.projection_dim,
+                "cell_clip": lstm.cell_clip,
+                "proj_clip": lstm.proj_clip,
+                "dim": lstm.dim,
+                "n_layers": lstm.n_layers,
+            },
+            "char_cnn": {
+                "activation": cnn.activation,
+                "filters": [list(pair) for pair in cnn.filters],
+                "n_highway": cnn.n_highway,
+                "embedding": {"dim": cnn.embedding_dim},
+                "n_characters": CHARACTER_IDS,
+                "max_characters_per_token": cnn.max_characters_per_token,
+            },
+        }
+
     def dataset_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return name and shape of every dataset that weights.hdf5 holds (see `optional_datasets`)."""
+        """Return name and shape of every dataset of the published format (see `optional_datasets`)."""
         cnn, features, projection = self.char_cnn, self.char_cnn.n_filters, self.lstm.projection_dim
         shapes: dict[str, tuple[int, ...]] = {"char_embed": (CHARACTER_IDS - 1, cnn.embedding_dim)}
         for i, (width, count) in enumerate(cnn.filters):
@@ -84,11 +108,19 @@ class ElmoOptions:
                 shapes[f"{cell}/W_P_0"] = (self.lstm.dim, projection)
         return shapes
 
-    def optional_datasets(self) -> set[str]:
-        """Return the datasets a file may leave out: projections of cells that are as wide as their output."""
-        if self.lstm.dim != self.lstm.projection_dim:
-            return set()
-        return {name for name in self.dataset_shapes() if name.endswith("/W_P_0")}
+    def token_encoder_datasets(self) -> list[str]:
+        """Return the names of the datasets of layer 0: those outside the LSTMs."""
+        return [name for name in self.dataset_shapes() if not name.startswith("RNN_")]
+
+    def optional_datasets(self) -> dict[str, tuple[int, ...]]:
+        """Return name and shape of what a file may hold or leave out.
+
+        These are the projections of cells that are as wide as their output, and the centre of its vectors.
+        """
+        optional: dict[str, tuple[int, ...]] = {CENTRE: (self.dim,)}
+        if self.lstm.dim == self.lstm.projection_dim:
+            optional |= {name: shape for name, shape in self.dataset_shapes().items() if name.endswith("/W_P_0")}
+        return optional
 
 
 def lstm_cell_name(direction: int, layer: int) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tagdb.elmo.options import ElmoOptions, read_json_object, read_options
+from tagdb.elmo.tokenizers import TOKENIZERS, WHITESPACE
 from tagdb.errors import EmbedderUnavailable, WeightsError
 from tagdb.models import EmbedderSpec
 
@@ -16,7 +17,6 @@ WEIGHTS_FILE = "weights.hdf5"
 DESCRIPTION_FILE = "embedder.json"
 # Raised by one whenever the same files begin to give other vectors.
 NUMERICS_VERSION = 1
-WHITESPACE = "whitespace"
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ def read_description(directory: Path) -> Description:
             expected = "true or false" if isinstance(defaults[key], bool) else "a string"
             raise WeightsError(f"{path}: {key} is {value!r}, not {expected}", hint=f"edit {path}")
     description = Description(**{**defaults, **content})
-    if description.tokenizer != WHITESPACE:
+    if description.tokenizer not in TOKENIZERS:
         raise WeightsError(
-            f"{path}: tokenizer is {description.tokenizer!r}; only {WHITESPACE!r} is known",
+            f"{path}: tokenizer is {description.tokenizer!r}, not one of {', '.join(TOKENIZERS)}",
             hint=f'set "tokenizer": "{WHITESPACE}"',
         )
     return description

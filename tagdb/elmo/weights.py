@@ -55,7 +55,8 @@ def open_weights(path: Path, options: ElmoOptions) -> Iterator[Weights]:
 
 
 def _checked_datasets(path: Path, file: Any, options: ElmoOptions) -> dict[str, Any]:
-    shapes, optional = options.dataset_shapes(), options.optional_datasets()
+    optional = options.optional_datasets()
+    shapes = options.dataset_shapes() | optional
     datasets: dict[str, Any] = {}
     with _damage_reported(path):
         unexpected = sorted(set(_dataset_names(file)) - set(shapes))

@@ -81,6 +81,18 @@ def test_cells_as_wide_as_their_output_may_lack_a_projection(tmp_path: Path) -> 
     assert np.abs(vectors[0] - vectors[1]).max() > 0.01
 
 
+def test_the_centre_comes_off_every_vector(tmp_path: Path) -> None:
+    content = elmo_options()
+    options = parse_options(content, tmp_path / "options.json")
+    weights = random_weights(options)
+    centre = np.random.default_rng(5).normal(size=options.dim).astype(np.float32)
+    plain = Elmo.load(write_elmo(tmp_path / "plain", content, weights))
+    centred = Elmo.load(write_elmo(tmp_path / "centred", content, {**weights, "centre": centre}))
+    texts = seeded_texts(9)
+    np.testing.assert_allclose(centred.embed_tokens(texts), plain.embed_tokens(texts) - centre, atol=1e-6)
+    assert centred.spec.fingerprint != plain.spec.fingerprint
+
+
 def test_narrow_tokens_are_cut_where_the_options_say(tmp_path: Path) -> None:
     options = elmo_options(max_characters=5)
     directory = write_elmo(tmp_path, options, random_weights(parse_options(options, tmp_path)))
@@ -148,6 +160,14 @@ def test_texts_are_split_at_white_space_and_keep_their_case(elmo: Elmo) -> None:
     assert elmo.tokenize([" Java  8\tand\n9\u00a0\u3000x ", ""]) == [["Java", "8", "and", "9", "x"], []]
     np.testing.assert_array_equal(elmo.embed(["Java\t8"]), elmo.embed_tokens([["Java", "8"]]))
     assert np.abs(elmo.embed(["Java"]) - elmo.embed(["java"])).max() > 1e-3
+
+
+def test_words_are_the_embedders_choice(tmp_path: Path) -> None:
+    plain = Elmo.load(write_random_elmo(tmp_path / "plain"))
+    words = Elmo.load(write_random_elmo(tmp_path / "words", embedder={"tokenizer": "words"}))
+    assert words.tokenize(["Why C#, (not C++)?"]) == [["Why", "C#", "not", "C++"]]
+    np.testing.assert_array_equal(words.embed(["Why C#, (not C++)?"]), plain.embed(["Why C# not C++"]))
+    assert words.spec.fingerprint != plain.spec.fingerprint
 
 
 def test_lower_case_is_the_embedders_choice(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_options_that_are_no_json_object_are_refused(tmp_path: Path, content: st
         ({"lowercase": "yes"}, "lowercase is 'yes', not true or false"),
         ({"name": 3}, "name is 3, not a string"),
         ({"lowercased": True}, "unknown key 'lowercased'"),
-        ({"tokenizer": "moses"}, "only 'whitespace' is known"),
+        ({"tokenizer": "moses"}, "not one of whitespace, words"),
     ],
 )
 def test_a_wrong_description_is_refused(tmp_path: Path, embedder: dict[str, Any], message: str) -> None:
