@@ -15,6 +15,10 @@ class Progress(Protocol):
         """Count `amount` more units as done."""
         ...
 
+    def note(self, text: str) -> None:
+        """Show a few words beside the progress, until the next ones."""
+        ...
+
 
 class Reporter(Protocol):
     """What a use case tells while it runs: lines of news, and steps with a progress of their own."""
@@ -41,6 +45,9 @@ class Silent:
 
     def advance(self, amount: int) -> None:
         """Count nothing."""
+
+    def note(self, text: str) -> None:
+        """Show nothing."""
 
 
 @dataclass(frozen=True)

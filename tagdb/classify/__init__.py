@@ -6,7 +6,7 @@ Importing this package loads numpy and nothing slower; scikit-learn and matplotl
 from tagdb.classify.fitting import FitResult, fit
 from tagdb.classify.linear import LinearModel
 from tagdb.classify.metrics import ClassMetrics, Metrics, metrics_from_confusion
-from tagdb.classify.plot import plot_confusion, require_drawable
+from tagdb.classify.plot import plot_confusion
 from tagdb.classify.text import render_confusion, render_report
 
 __all__ = [
@@ -19,5 +19,4 @@ __all__ = [
     "plot_confusion",
     "render_confusion",
     "render_report",
-    "require_drawable",
 ]

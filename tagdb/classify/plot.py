@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 import textwrap
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tagdb import pictures
 from tagdb.classify.metrics import Metrics
 from tagdb.classify.text import one_line
-from tagdb.errors import InputRefused
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SUFFIXES = (".png", ".svg", ".pdf")
-_WRITABLE = "name a file in a folder that exists and that you may write to"
-_DPI = 150
 _LONGEST_NAME = 24
 _INK = "#262626"
 _FAINT = "#9aa5b1"
 _MOST_CLASSES_WITH_ZEROS = 10
-
-
-def require_drawable(path: Path) -> None:
-    """Pass when a picture could be drawn to `path`; to be asked before long work.
-
-    Raises InputRefused for a suffix other than .png, .svg or .pdf, or a folder that is not there.
-    """
-    if path.suffix.lower() not in _SUFFIXES:
-        raise InputRefused(
-            f"cannot draw a picture of type {path.suffix or 'unknown'!r}: {path}",
-            hint=f"end the file's name in {', '.join(_SUFFIXES)}",
-        )
-    if not path.absolute().parent.is_dir():
-        raise InputRefused(f"cannot write the picture {path}: there is no such folder", hint=_WRITABLE)
 
 
 def plot_confusion(metrics: Metrics, path: Path, title: str) -> None:
@@ -47,18 +29,8 @@ def plot_confusion(metrics: Metrics, path: Path, title: str) -> None:
     Cells hold counts; their colour is the share of the true class's rows, so that rare classes show too.
     Raises InputRefused for another suffix, or a path that cannot be written.
     """
-    require_drawable(path)
-    figure = _draw(metrics, title)
-    with warnings.catch_warnings():
-        # A class name may hold characters the font lacks: a box in its place is enough.
-        warnings.filterwarnings("ignore", message=r"Glyph .* missing from", category=UserWarning)
-        try:
-            figure.savefig(path, dpi=_DPI)
-        except OSError as error:
-            raise InputRefused(
-                f"cannot write the picture {path}: {error.strerror or error}",
-                hint=_WRITABLE,
-            ) from error
+    pictures.require_drawable(path)
+    pictures.save(_draw(metrics, title), path)
 
 
 def _draw(metrics: Metrics, title: str) -> Figure:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from tagdb.errors import UsageError
 
 _LONGEST_LINE = 100_000
 
@@ -47,6 +51,23 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_set_quiet, help=
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", callback=_set_verbose, help="Show tracebacks of errors.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Number that random choices start from.")]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
+
+
+def read_query(query: str | None, query_file: Path | None) -> str | None:
+    """Return the SQL of --query or of the file --query-file, None without both; - is standard input.
+
+    Raises
+    ------
+    UsageError : both are given, or the file cannot be read
+    """
+    if query is not None and query_file is not None:
+        raise UsageError("--query and --query-file both say what to read", hint="give one of them")
+    if "-" in (query, str(query_file)):
+        return sys.stdin.read()
+    try:
+        return query if query_file is None else query_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{query_file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def print_json(value: Any) -> None:

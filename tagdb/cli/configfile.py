@@ -78,7 +78,7 @@ class _File:
                 raise UsageError(
                     f"{self.path}: [{title}] {key}: {fault}", hint=f"tagdb {title.replace('.', ' ')} --help"
                 )
-            found[option.name] = value
+            found[option.name] = [value] if option.multiple else value
         return found
 
     def fault(self, option: Any, value: Any) -> str | None:
@@ -88,7 +88,7 @@ class _File:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             return "it can be a text or a number"
         try:
-            option.process_value(self.ctx, value)
+            option.process_value(self.ctx, [value] if option.multiple else value)
         except typer.BadParameter as error:
             return str(error.message)
         return None

@@ -6,10 +6,13 @@ from typing import Annotated
 
 import typer
 
+from tagdb.cli import embedder_train
 from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_facts, print_json, print_table
 from tagdb.cli.reporting import reporter
 
-app = typer.Typer(help="List, show and choose the model that makes the vectors.", no_args_is_help=True)
+app = typer.Typer(help="List, show, choose and train the model that makes the vectors.", no_args_is_help=True)
+
+app.command("train")(embedder_train.train)
 
 Name = Annotated[
     str,

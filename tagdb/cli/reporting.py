@@ -41,7 +41,7 @@ class _LineProgress:
     def __init__(self, name: str, total: int | None, unit: str) -> None:
         self._name, self._total, self._unit = name, total, unit
         self._done, self._started = 0, time.monotonic()
-        self._spoken = self._started
+        self._spoken, self._note = self._started, ""
 
     def advance(self, amount: int) -> None:
         """Count, and speak when it is time."""
@@ -49,6 +49,10 @@ class _LineProgress:
         if time.monotonic() - self._spoken >= _LINE_EVERY_SECONDS:
             self._spoken = time.monotonic()
             typer.echo(self._line(), err=True)
+
+    def note(self, text: str) -> None:
+        """Keep a few words for the next line."""
+        self._note = f"; {text}"
 
     def finish(self) -> None:
         """Speak a last time when the step took long enough to wonder about."""
@@ -62,7 +66,7 @@ class _LineProgress:
         if self._total:
             left = duration((self._total - self._done) / rate) if rate else "?"
             line += f" of {_amount(self._total, self._unit)}, {_amount(rate, self._unit)}/s, {left} left"
-        return line
+        return line + self._note
 
 
 class _Bars:
@@ -89,13 +93,17 @@ class _Bars:
 class _BarProgress:
     def __init__(self, bars: object, task: object, total: int | None, unit: str) -> None:
         self._bars, self._task, self._total, self._unit = bars, task, total, unit
-        self._done, self._started = 0, time.monotonic()
+        self._done, self._started, self._note = 0, time.monotonic(), ""
+
+    def note(self, text: str) -> None:
+        """Keep a few words to show beside the bar."""
+        self._note = f"; {text}"
 
     def advance(self, amount: int) -> None:
         """Move the bar."""
         self._done += amount
         rate = self._done / max(time.monotonic() - self._started, 1e-9)
-        done = f"{_amount(self._done, self._unit)}, {_amount(rate, self._unit)}/s"
+        done = f"{_amount(self._done, self._unit)}, {_amount(rate, self._unit)}/s{self._note}"
         self._bars.update(self._task, completed=self._done, done=done)  # type: ignore[attr-defined]
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagdb.cli.common import DbUrl, Json, Quiet, Seed, Verbose, print_json
+from tagdb.cli.common import DbUrl, Json, Quiet, Seed, Verbose, print_json, read_query
 from tagdb.cli.reporting import reporter
 from tagdb.errors import UsageError
 
@@ -57,7 +56,12 @@ def train(
     from tagdb.pipeline import train as use_case
 
     report = reporter()
-    text = _query(query, query_file)
+    text = read_query(query, query_file)
+    if text is None:
+        raise UsageError(
+            "give the training rows as --query or as --query-file",
+            hint="tagdb train --query 'SELECT id AS question_id, label FROM questions WHERE label IS NOT NULL'",
+        )
     database = opening.open_database(db_url, report)
     settings = use_case.TrainSettings(sample, test_size, seed, C, max_iter, timeout)
     result = use_case.train(database, text, settings, report, name=name, activate=activate, plot=plot)
@@ -68,21 +72,6 @@ def train(
         report.say("next: tagdb sync (or tagdb predict) writes its labels")
     else:
         report.say(f"next: tagdb models activate {result.name} uses it all the same")
-
-
-def _query(query: str | None, query_file: Path | None) -> str:
-    if (query is None) == (query_file is None):
-        raise UsageError(
-            "give the training rows as --query or as --query-file",
-            hint="tagdb train --query 'SELECT id AS question_id, label FROM questions WHERE label IS NOT NULL'",
-        )
-    if query is not None:
-        return sys.stdin.read() if query == "-" else query
-    assert query_file is not None
-    try:
-        return sys.stdin.read() if str(query_file) == "-" else query_file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{query_file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _print(result: TrainResult) -> None:

@@ -27,6 +27,7 @@ _CONNECTION_DEFAULTS: Mapping[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
+_ROWS_AT_ONCE = 5_000
 _URL_AS_MEANT = re.compile(r"postgresql://([^@/]*@)?[^@?]*(\?|$)")
 
 Row = sqlalchemy.Row[Any]
@@ -140,6 +141,20 @@ class Session:
     def _run(self, statement: sqlalchemy.TextClause, parameters: Mapping[str, Any]) -> sqlalchemy.CursorResult[Any]:
         with storable(), translated():
             return self.connection.execute(statement, parameters)
+
+    def stream(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of checked SQL block by block, by a cursor on the server: only inside a transaction."""
+        cursor = self.cursor()
+        with storable(), translated():
+            cursor.execute(f"DECLARE tagdb_stream NO SCROLL CURSOR FOR {sql}")
+            while block := self._fetch(cursor):
+                yield from block
+            cursor.execute("CLOSE tagdb_stream")
+
+    @staticmethod
+    def _fetch(cursor: psycopg2.extensions.cursor) -> list[tuple[Any, ...]]:
+        cursor.execute(f"FETCH {_ROWS_AT_ONCE} FROM tagdb_stream")
+        return cursor.fetchall()
 
     def release_lock(self) -> None:
         """Give tagdb's lock back, unless the connection took it along when it broke."""

@@ -7,9 +7,10 @@ row-returning statement and nothing else. Only a text that has passed is ever pl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from tagdb.db.connection import Session, quote_identifier
 from tagdb.db.translation import storable, translated
@@ -102,6 +103,18 @@ def check_inside(session: Session, sql: str) -> UserQuery:
         cursor.execute("ROLLBACK TO tagdb_check; RELEASE tagdb_check")
     integers = frozenset(column.name for column in described if column.type_code in _INTEGER_TYPES)
     return UserQuery(text, tuple(column.name for column in described), integers)
+
+
+def stream(session: Session, sql: str, expressions: Callable[[UserQuery], str]) -> Iterator[tuple[Any, ...]]:
+    """Yield `expressions` of the checked query over its rows, block by block, in a read-only transaction.
+
+    Raises
+    ------
+    QueryRefused : the query is not one SELECT, lacks a column, or fails on the way
+    """
+    with refusals(), session.transaction(read_only=True):
+        checked = check_inside(session, sql)
+        yield from session.stream(checked.selecting(expressions(checked)))
 
 
 @contextmanager

@@ -18,6 +18,9 @@ from tagdb.models import EmbedderSpec
 from tagdb.pipeline.locking import exclusive
 
 DEFAULT = "starter"
+STORED_DIM = 1024
+"""Length of the vectors that the schema has columns for."""
+
 _SHIPPED = Path(__file__).resolve().parent.parent / "embedders"
 
 
@@ -83,10 +86,16 @@ def active(session: Session) -> StoredEmbedder | None:
 def use(session: Session, name_or_directory: str) -> EmbedderSpec:
     """Choose the embedder for all texts from now on; the old vectors stay until sync has made all the new ones.
 
-    Of a switch that is given up half way, what was made of it goes.
+    Of a switch that is given up half way, what was made of it goes. Raises EmbedderUnavailable when there is no such
+    embedder, or its vectors are not of the length that is stored.
     """
     folder = locate(name_or_directory)
     spec = elmo.read_spec(folder)
+    if spec.dim != STORED_DIM:
+        raise EmbedderUnavailable(
+            f"embedder {spec.name!r} makes vectors of {spec.dim:,} numbers, and only {STORED_DIM:,} can be stored",
+            hint="tagdb embedder train --projection-dim 512",
+        )
     place = folder.name if folder.parent == _SHIPPED else str(folder)
     with session.transaction():
         number = session.scalar(

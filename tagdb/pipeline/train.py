@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tagdb import classify
+from tagdb import classify, pictures
 from tagdb.classify import FitResult, LinearModel, Metrics
 from tagdb.db.connection import Database, Row, Session
 from tagdb.errors import InputRefused, UsageError
@@ -72,7 +72,7 @@ def train(
     InputRefused : its rows cannot be trained on: none with a label, one class only, too few texts, no vectors
     """
     if plot is not None:
-        classify.require_drawable(plot)
+        pictures.require_drawable(plot)
     args = {"query": query, "name": name, "activate": activate, **vars(settings)}
     with database.session() as session, exclusive(session), recorded(session, "train", args) as counts:
         embedder = _embedder(session)

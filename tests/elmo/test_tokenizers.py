@@ -11,8 +11,25 @@ from tagdb.elmo.tokenizers import TOKENIZERS, WHITESPACE, WORDS, tokenize
 
 @pytest.mark.parametrize(
     "name",
-    ["c++", "c#", ".net", "asp.net-mvc", "node.js", "ruby-on-rails-3", "objective-c", "python-2.7", "c++11", "c#-4.0"]
-    + ["c++-cli", "f#", "java.lang.string", "don't", "über-größe", "_private", "日本語"],
+    [
+        "c++",
+        "c#",
+        ".net",
+        "asp.net-mvc",
+        "node.js",
+        "ruby-on-rails-3",
+        "objective-c",
+        "python-2.7",
+        "c++11",
+        "c#-4.0",
+        "c++-cli",
+        "f#",
+        "java.lang.string",
+        "don't",
+        "über-größe",
+        "_private",
+        "日本語",
+    ],
 )
 def test_a_name_is_one_word(name: str) -> None:
     assert tokenize(name, WORDS, lowercase=False) == [name]

@@ -1,0 +1,128 @@
+"""The biLM that learns: ELMo's network over padded batches, with dropout and with variables named as in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tagdb.elmo._tensorflow import tf
+from tagdb.elmo.options import ElmoOptions, lstm_cell_name
+from tagdb.elmo.token_encoder import token_vectors
+from tagdb.elmo.training.recurrence import run_layer
+from tagdb.elmo.weights import FloatArray
+
+CARRY_BIAS = -2.0  # a highway layer starts by passing on what comes in
+
+
+class Dropout(NamedTuple):
+    """Shares of what is left out at random, each in 0..1: values between layers, and whole token types."""
+
+    value: float
+    token: float
+
+
+class Layers(NamedTuple):
+    """What the network makes of a batch of texts, time first.
+
+    `forward` and `backward` are the top layer's outputs, shape (steps, texts, projection_dim): step 0 has read the
+    sentence's boundary, step i the i-th token from its side. `pooled`, of shape (texts, 2 * projection_dim), is what
+    `Elmo.embed` returns.
+    """
+
+    forward: Any
+    backward: Any
+    pooled: Any
+
+
+def initial_weights(options: ElmoOptions, seed: int) -> dict[str, FloatArray]:
+    """Return random weights, drawn as bilm-tf draws them (`bilm/training.py`), by their names in weights.hdf5."""
+    rng = np.random.default_rng(seed)
+    drawn = {name: _draw(rng, name, shape) for name, shape in options.dataset_shapes().items()}
+    return {name: values.astype(np.float32) for name, values in drawn.items()}
+
+
+def _draw(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> Any:
+    if name.endswith("b_carry"):
+        return np.full(shape, CARRY_BIAS)
+    if len(shape) == 1:
+        return np.zeros(shape)
+    if name == "char_embed":
+        return rng.uniform(-1.0, 1.0, shape)
+    if name.startswith("CNN/"):
+        return rng.uniform(-0.05, 0.05, shape)
+    if name.startswith("CNN_"):
+        return rng.normal(0.0, shape[0] ** -0.5, shape)
+    limit = (6.0 / sum(shape)) ** 0.5
+    return rng.uniform(-limit, limit, shape)
+
+
+class Network:
+    """ELMo with variables; `apply` may be differentiated.
+
+    Dropout on token vectors is drawn once for each token type of a batch, so that the first layer's input products
+    stay one row a type.
+    """
+
+    def __init__(self, options: ElmoOptions, weights: Mapping[str, FloatArray]) -> None:
+        self.options = options
+        self.variables = {name: tf.Variable(weights[name], name=name) for name in options.dataset_shapes()}
+
+    def token_vectors(self, characters: Sequence[Any], spelt_at: Any, dropout: Dropout | None, seed: Any) -> Any:
+        """Return layer 0 of token types, shape (types, projection_dim), from their characters (see `Batch`)."""
+        pieces = [token_vectors(self.options.char_cnn, self.variables, ids) for ids in characters]
+        vectors = tf.gather(tf.concat(pieces, axis=0), spelt_at)
+        if dropout is None:
+            return vectors
+        kept = _keep((tf.shape(vectors)[0], 1), dropout.token, seed + 1, rescale=False)
+        return vectors * kept * _keep(tf.shape(vectors), dropout.value, seed + 2)
+
+    def apply(self, vectors: Any, texts: Any, lengths: Any, dropout: Dropout | None, seed: Any) -> Layers:
+        """Read `texts`, token type numbers of shape (longest, n_texts), which are `lengths` tokens long.
+
+        Types 0 and 1 are the sentence's begin and end. What lies beyond a text's end never reaches what is before.
+        """
+        n_texts = tf.shape(texts)[1]
+        backwards = tf.reverse_sequence(texts, lengths, seq_axis=0, batch_axis=1)
+        begin, end = tf.zeros((1, n_texts), tf.int32), tf.ones((1, n_texts), tf.int32)
+        tops, sums = [], []
+        within = tf.sequence_mask(lengths, tf.shape(texts)[0], tf.float32)
+        within = tf.transpose(within)[..., tf.newaxis]
+        for direction, tokens in enumerate([tf.concat([begin, texts], 0), tf.concat([end, backwards], 0)]):
+            layers = self._direction(direction, vectors, tokens, dropout, seed + 10 * (direction + 1))
+            tops.append(layers[-1])
+            sums.append(tf.reduce_sum(tf.add_n([layer[1:] for layer in layers]) * within, axis=0))
+        count = tf.cast(lengths, tf.float32) * (1 + self.options.lstm.n_layers)
+        return Layers(tops[0], tops[1], tf.concat(sums, axis=1) / count[:, tf.newaxis])
+
+    def _direction(self, direction: int, vectors: Any, tokens: Any, dropout: Dropout | None, seed: Any) -> list[Any]:
+        lstm = self.options.lstm
+        layers = [tf.gather(vectors, tokens)]
+        for depth in range(lstm.n_layers):
+            name = lstm_cell_name(direction, depth)
+            kernel, bias = self.variables[f"{name}/W_0"], self.variables[f"{name}/B"]
+            of_inputs, recurrent = kernel[: lstm.projection_dim], kernel[lstm.projection_dim :]
+            x = layers[-1]
+            if depth == 0:
+                products = tf.gather(tf.matmul(vectors, of_inputs) + bias, tokens)
+            else:
+                products = (
+                    _matmul(x if dropout is None else x * _keep(tf.shape(x), dropout.value, seed + depth), of_inputs)
+                    + bias
+                )
+            output = run_layer(products, recurrent, self.variables[f"{name}/W_P_0"], lstm.cell_clip, lstm.proj_clip)
+            layers.append(x + output if depth > 0 and lstm.use_skip_connections else output)
+        return layers
+
+
+def _matmul(x: Any, kernel: Any) -> Any:
+    """Multiply the rows of a three-dimensional `x`, in one product."""
+    shape = tf.shape(x)
+    return tf.reshape(tf.matmul(tf.reshape(x, (-1, kernel.shape[0])), kernel), (shape[0], shape[1], kernel.shape[1]))
+
+
+def _keep(shape: Any, dropped: float, seed: Any, *, rescale: bool = True) -> Any:
+    """Return a random mask that is 0 at a share `dropped`; `rescale` keeps the mean at 1."""
+    mask = tf.cast(tf.random.stateless_uniform(shape, seed=seed) >= dropped, tf.float32)
+    return mask / (1.0 - dropped) if rescale else mask

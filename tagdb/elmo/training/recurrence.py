@@ -1,0 +1,119 @@
+"""A projected LSTM layer over whole sequences, with a gradient of its own: a few large products instead of many.
+
+Automatic differentiation through a loop adds a full-size weight gradient at every time step. Here the backward loop
+only carries the state's gradients, and each weight's gradient is one product over all steps at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tagdb.elmo._tensorflow import tf
+from tagdb.elmo.lstm import FORGET_BIAS
+
+
+def run_layer(products: Any, recurrent: Any, projection: Any, cell_clip: float | None, proj_clip: float | None) -> Any:
+    """Return the outputs of a layer that starts from the zero state, shape (steps, batch, projection_dim).
+
+    `products`, of shape (steps, batch, 4 * dim), is what the inputs and the bias add to the gates in the file's
+    order: input, candidate, forget, output. `recurrent` has shape (projection_dim, 4 * dim), `projection`
+    (dim, projection_dim). The cell is that of bilm-tf: forget bias 1, clipped cell, clipped projection.
+    """
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def layer(products: Any, recurrent: Any, projection: Any) -> Any:
+        gates, cells, outputs = _forward(products, recurrent, projection, cell_clip, proj_clip)
+
+        def gradient(upstream: Any) -> tuple[Any, Any, Any]:
+            return _backward(upstream, gates, cells, outputs, recurrent, projection, cell_clip, proj_clip)
+
+        return outputs, gradient
+
+    return layer(products, recurrent, projection)
+
+
+def _forward(
+    products: Any, recurrent: Any, projection: Any, cell_clip: float | None, proj_clip: float | None
+) -> tuple[Any, Any, Any]:
+    steps, batch = tf.shape(products)[0], tf.shape(products)[1]
+    dim, projection_dim = projection.shape
+
+    def step(time: Any, cell: Any, output: Any, saved: tuple[Any, Any, Any]) -> tuple[Any, ...]:
+        activated, cell, hidden = _cell(products[time] + tf.matmul(output, recurrent), cell, cell_clip)
+        output = _clip(tf.matmul(hidden, projection), proj_clip)
+        rows = (activated, cell, output)
+        return time + 1, cell, output, tuple(array.write(time, row) for array, row in zip(saved, rows, strict=True))
+
+    arrays = tuple(tf.TensorArray(tf.float32, size=steps) for _ in range(3))
+    zero = (tf.zeros((batch, dim)), tf.zeros((batch, projection_dim)))
+    _, _, _, saved = tf.while_loop(lambda time, *_: time < steps, step, (0, *zero, arrays))
+    gates, cells, outputs = (array.stack() for array in saved)
+    return (
+        tf.ensure_shape(gates, (None, None, 4 * dim)),
+        tf.ensure_shape(cells, (None, None, dim)),
+        tf.ensure_shape(outputs, (None, None, projection_dim)),
+    )
+
+
+def _backward(
+    upstream: Any,
+    gates: Any,
+    cells: Any,
+    outputs: Any,
+    recurrent: Any,
+    projection: Any,
+    cell_clip: float | None,
+    proj_clip: float | None,
+) -> tuple[Any, Any, Any]:
+    steps, batch = tf.shape(upstream)[0], tf.shape(upstream)[1]
+    dim, projection_dim = projection.shape
+    recurrent_transposed, projection_transposed = tf.transpose(recurrent), tf.transpose(projection)
+    previous_cells = tf.concat([tf.zeros((1, batch, dim)), cells[:-1]], axis=0)
+
+    def step(time: Any, d_cell: Any, d_output: Any, saved: tuple[Any, Any]) -> tuple[Any, ...]:
+        d_projected = _clip_gradient(upstream[time] + d_output, outputs[time], proj_clip)
+        d_hidden = tf.matmul(d_projected, projection_transposed)
+        d_gates, d_cell = _cell_gradient(gates[time], cells[time], previous_cells[time], d_hidden, d_cell, cell_clip)
+        saved = (saved[0].write(time, d_gates), saved[1].write(time, d_projected))
+        return time - 1, d_cell, tf.matmul(d_gates, recurrent_transposed), saved
+
+    arrays = tuple(tf.TensorArray(tf.float32, size=steps) for _ in range(2))
+    zero = (tf.zeros((batch, dim)), tf.zeros((batch, projection_dim)))
+    _, _, _, saved = tf.while_loop(lambda time, *_: time >= 0, step, (steps - 1, *zero, arrays))
+    d_products, d_projected = (array.stack() for array in saved)
+    hidden = gates[..., 3 * dim :] * tf.tanh(cells)
+    previous_outputs = tf.concat([tf.zeros((1, batch, projection_dim)), outputs[:-1]], axis=0)
+    d_recurrent = _outer(previous_outputs, d_products)
+    return d_products, d_recurrent, _outer(hidden, d_projected)
+
+
+def _cell(z: Any, cell: Any, clip: float | None) -> tuple[Any, Any, Any]:
+    i, j, f, o = tf.split(z, 4, axis=1)
+    i, j, f, o = tf.sigmoid(i), tf.tanh(j), tf.sigmoid(f + FORGET_BIAS), tf.sigmoid(o)
+    cell = _clip(f * cell + i * j, clip)
+    return tf.concat([i, j, f, o], axis=1), cell, o * tf.tanh(cell)
+
+
+def _cell_gradient(
+    gates: Any, cell: Any, previous: Any, d_hidden: Any, d_cell: Any, clip: float | None
+) -> tuple[Any, Any]:
+    i, j, f, o = tf.split(gates, 4, axis=1)
+    squashed = tf.tanh(cell)
+    d_o = d_hidden * squashed * o * (1.0 - o)
+    d_cell = _clip_gradient(d_cell + d_hidden * o * (1.0 - squashed * squashed), cell, clip)
+    d_i, d_j, d_f = d_cell * j * i * (1.0 - i), d_cell * i * (1.0 - j * j), d_cell * previous * f * (1.0 - f)
+    return tf.concat([d_i, d_j, d_f, d_o], axis=1), d_cell * f
+
+
+def _clip(x: Any, limit: float | None) -> Any:
+    return x if limit is None else tf.clip_by_value(x, -limit, limit)
+
+
+def _clip_gradient(gradient: Any, clipped: Any, limit: float | None) -> Any:
+    return gradient if limit is None else tf.where(tf.abs(clipped) < limit, gradient, 0.0)
+
+
+def _outer(left: Any, right: Any) -> Any:
+    """Return the sum over all steps and rows of left ⊗ right."""
+    rows = tf.reshape(left, (-1, left.shape[-1])), tf.reshape(right, (-1, right.shape[-1]))
+    return tf.matmul(*rows, transpose_a=True)
