@@ -10,7 +10,7 @@ import numpy as np
 from tagdb.elmo._tensorflow import tf
 from tagdb.elmo.options import ElmoOptions, lstm_cell_name
 from tagdb.elmo.token_encoder import token_vectors
-from tagdb.elmo.training.recurrence import run_layer
+from tagdb.elmo.training.recurrence import Clips, run_layer
 from tagdb.elmo.weights import FloatArray
 
 CARRY_BIAS = -2.0  # a highway layer starts by passing on what comes in
@@ -83,37 +83,58 @@ class Network:
 
         Types 0 and 1 are the sentence's begin and end. What lies beyond a text's end never reaches what is before.
         """
-        n_texts = tf.shape(texts)[1]
         backwards = tf.reverse_sequence(texts, lengths, seq_axis=0, batch_axis=1)
-        begin, end = tf.zeros((1, n_texts), tf.int32), tf.ones((1, n_texts), tf.int32)
-        tops, sums = [], []
         within = tf.sequence_mask(lengths, tf.shape(texts)[0], tf.float32)
         within = tf.transpose(within)[..., tf.newaxis]
-        for direction, tokens in enumerate([tf.concat([begin, texts], 0), tf.concat([end, backwards], 0)]):
+        tops, sums = [], []
+        for direction, tokens in enumerate([texts, backwards]):
             layers = self._direction(direction, vectors, tokens, dropout, seed + 10 * (direction + 1))
-            tops.append(layers[-1])
-            sums.append(tf.reduce_sum(tf.add_n([layer[1:] for layer in layers]) * within, axis=0))
+            sums.append(tf.reduce_sum(tf.add_n([layer.of_tokens for layer in layers]) * within, axis=0))
+            at_boundary = tf.repeat(layers[-1].of_boundary, tf.shape(texts)[1], axis=1)
+            tops.append(tf.concat([at_boundary, layers[-1].of_tokens], axis=0))
         count = tf.cast(lengths, tf.float32) * (1 + self.options.lstm.n_layers)
         return Layers(tops[0], tops[1], tf.concat(sums, axis=1) / count[:, tf.newaxis])
 
-    def _direction(self, direction: int, vectors: Any, tokens: Any, dropout: Dropout | None, seed: Any) -> list[Any]:
+    def _direction(self, direction: int, vectors: Any, tokens: Any, dropout: Dropout | None, seed: Any) -> list[_Layer]:
+        """Read `tokens`, shape (longest, n_texts), after the boundary, whose type has the number of the direction."""
         lstm = self.options.lstm
-        layers = [tf.gather(vectors, tokens)]
+        layers = [_Layer(*(tf.gather(vectors, types) for types in ([[direction]], tokens)))]
         for depth in range(lstm.n_layers):
-            name = lstm_cell_name(direction, depth)
-            kernel, bias = self.variables[f"{name}/W_0"], self.variables[f"{name}/B"]
+            cell = lstm_cell_name(direction, depth)
+            kernel, bias = self.variables[f"{cell}/W_0"], self.variables[f"{cell}/B"]
             of_inputs, recurrent = kernel[: lstm.projection_dim], kernel[lstm.projection_dim :]
-            x = layers[-1]
+            below = layers[-1]
             if depth == 0:
-                products = tf.gather(tf.matmul(vectors, of_inputs) + bias, tokens)
+                of_types = tf.matmul(vectors, of_inputs) + bias
+                products = _Layer(*(tf.gather(of_types, types) for types in ([[direction]], tokens)))
             else:
-                products = (
-                    _matmul(x if dropout is None else x * _keep(tf.shape(x), dropout.value, seed + depth), of_inputs)
-                    + bias
-                )
-            output = run_layer(products, recurrent, self.variables[f"{name}/W_P_0"], lstm.cell_clip, lstm.proj_clip)
-            layers.append(x + output if depth > 0 and lstm.use_skip_connections else output)
+                products = _Layer(*(_products(x, of_inputs, bias, dropout, seed + depth) for x in below))
+            outputs = self._recur(products, recurrent, self.variables[f"{cell}/W_P_0"])
+            if depth > 0 and lstm.use_skip_connections:
+                outputs = _Layer(*(x + output for x, output in zip(below, outputs, strict=True)))
+            layers.append(outputs)
         return layers
+
+    def _recur(self, products: _Layer, recurrent: Any, projection: Any) -> _Layer:
+        """Read the boundary once, and from the state it leaves all texts."""
+        clips = Clips(self.options.lstm.cell_clip, self.options.lstm.proj_clip)
+        zero = [tf.zeros((1, size)) for size in projection.shape]
+        of_boundary, cell = run_layer(products.of_boundary, recurrent, projection, zero[0], zero[1], clips)
+        n_texts = tf.shape(products.of_tokens)[1]
+        start = [tf.repeat(state, n_texts, axis=0) for state in (cell, of_boundary[0])]
+        of_tokens, _ = run_layer(products.of_tokens, recurrent, projection, start[0], start[1], clips)
+        return _Layer(of_boundary, of_tokens)
+
+
+class _Layer(NamedTuple):
+    """A layer's values at the boundary, shape (1, 1, width), alike for all texts, and at their tokens."""
+
+    of_boundary: Any
+    of_tokens: Any
+
+
+def _products(x: Any, kernel: Any, bias: Any, dropout: Dropout | None, seed: Any) -> Any:
+    return _matmul(x if dropout is None else x * _keep(tf.shape(x), dropout.value, seed), kernel) + bias
 
 
 def _matmul(x: Any, kernel: Any) -> Any:

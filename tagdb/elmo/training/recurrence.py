@@ -6,47 +6,61 @@ only carries the state's gradients, and each weight's gradient is one product ov
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from tagdb.elmo._tensorflow import tf
 from tagdb.elmo.lstm import FORGET_BIAS
 
 
-def run_layer(products: Any, recurrent: Any, projection: Any, cell_clip: float | None, proj_clip: float | None) -> Any:
-    """Return the outputs of a layer that starts from the zero state, shape (steps, batch, projection_dim).
+@dataclass(frozen=True)
+class Clips:
+    """Bounds of bilm-tf's cell: of its state, and of its projected output; None leaves values as they are."""
+
+    cell: float | None
+    output: float | None
+
+
+def run_layer(
+    products: Any, recurrent: Any, projection: Any, start_cell: Any, start_output: Any, clips: Clips
+) -> tuple[Any, Any]:
+    """Return a layer's outputs, shape (steps, batch, projection_dim), and its last cell state, shape (batch, dim).
 
     `products`, of shape (steps, batch, 4 * dim), is what the inputs and the bias add to the gates in the file's
     order: input, candidate, forget, output. `recurrent` has shape (projection_dim, 4 * dim), `projection`
-    (dim, projection_dim). The cell is that of bilm-tf: forget bias 1, clipped cell, clipped projection.
+    (dim, projection_dim); the state begins as `start_cell`, shape (batch, dim), and `start_output`, shape
+    (batch, projection_dim). The cell is that of bilm-tf: forget bias 1, clipped cell, clipped projection.
     """
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def layer(products: Any, recurrent: Any, projection: Any) -> Any:
-        gates, cells, outputs = _forward(products, recurrent, projection, cell_clip, proj_clip)
+    def layer(products: Any, recurrent: Any, projection: Any, start_cell: Any, start_output: Any) -> Any:
+        gates, cells, outputs = _forward(products, recurrent, projection, start_cell, start_output, clips)
 
-        def gradient(upstream: Any) -> tuple[Any, Any, Any]:
-            return _backward(upstream, gates, cells, outputs, recurrent, projection, cell_clip, proj_clip)
+        def gradient(upstream: Any, d_last_cell: Any) -> tuple[Any, ...]:
+            before = _shifted(cells, start_cell), _shifted(outputs, start_output)
+            states = gates, cells, outputs, before
+            return _backward(upstream, d_last_cell, states, recurrent, projection, clips)
 
-        return outputs, gradient
+        return (outputs, cells[-1]), gradient
 
-    return layer(products, recurrent, projection)
+    outputs, last_cell = layer(products, recurrent, projection, start_cell, start_output)
+    return outputs, last_cell
 
 
 def _forward(
-    products: Any, recurrent: Any, projection: Any, cell_clip: float | None, proj_clip: float | None
+    products: Any, recurrent: Any, projection: Any, start_cell: Any, start_output: Any, clips: Clips
 ) -> tuple[Any, Any, Any]:
-    steps, batch = tf.shape(products)[0], tf.shape(products)[1]
+    steps = tf.shape(products)[0]
     dim, projection_dim = projection.shape
 
     def step(time: Any, cell: Any, output: Any, saved: tuple[Any, Any, Any]) -> tuple[Any, ...]:
-        activated, cell, hidden = _cell(products[time] + tf.matmul(output, recurrent), cell, cell_clip)
-        output = _clip(tf.matmul(hidden, projection), proj_clip)
+        activated, cell, hidden = _cell(products[time] + tf.matmul(output, recurrent), cell, clips.cell)
+        output = _clip(tf.matmul(hidden, projection), clips.output)
         rows = (activated, cell, output)
         return time + 1, cell, output, tuple(array.write(time, row) for array, row in zip(saved, rows, strict=True))
 
     arrays = tuple(tf.TensorArray(tf.float32, size=steps) for _ in range(3))
-    zero = (tf.zeros((batch, dim)), tf.zeros((batch, projection_dim)))
-    _, _, _, saved = tf.while_loop(lambda time, *_: time < steps, step, (0, *zero, arrays))
+    _, _, _, saved = tf.while_loop(lambda time, *_: time < steps, step, (0, start_cell, start_output, arrays))
     gates, cells, outputs = (array.stack() for array in saved)
     return (
         tf.ensure_shape(gates, (None, None, 4 * dim)),
@@ -56,35 +70,32 @@ def _forward(
 
 
 def _backward(
-    upstream: Any,
-    gates: Any,
-    cells: Any,
-    outputs: Any,
-    recurrent: Any,
-    projection: Any,
-    cell_clip: float | None,
-    proj_clip: float | None,
-) -> tuple[Any, Any, Any]:
-    steps, batch = tf.shape(upstream)[0], tf.shape(upstream)[1]
-    dim, projection_dim = projection.shape
+    upstream: Any, d_last_cell: Any, states: tuple[Any, ...], recurrent: Any, projection: Any, clips: Clips
+) -> tuple[Any, ...]:
+    """Return the gradients of everything `run_layer` takes, in its order."""
+    gates, cells, outputs, (previous_cells, previous_outputs) = states
+    steps, dim = tf.shape(upstream)[0], projection.shape[0]
     recurrent_transposed, projection_transposed = tf.transpose(recurrent), tf.transpose(projection)
-    previous_cells = tf.concat([tf.zeros((1, batch, dim)), cells[:-1]], axis=0)
 
     def step(time: Any, d_cell: Any, d_output: Any, saved: tuple[Any, Any]) -> tuple[Any, ...]:
-        d_projected = _clip_gradient(upstream[time] + d_output, outputs[time], proj_clip)
+        d_projected = _clip_gradient(upstream[time] + d_output, outputs[time], clips.output)
         d_hidden = tf.matmul(d_projected, projection_transposed)
-        d_gates, d_cell = _cell_gradient(gates[time], cells[time], previous_cells[time], d_hidden, d_cell, cell_clip)
+        d_gates, d_cell = _cell_gradient(gates[time], cells[time], previous_cells[time], d_hidden, d_cell, clips.cell)
         saved = (saved[0].write(time, d_gates), saved[1].write(time, d_projected))
         return time - 1, d_cell, tf.matmul(d_gates, recurrent_transposed), saved
 
     arrays = tuple(tf.TensorArray(tf.float32, size=steps) for _ in range(2))
-    zero = (tf.zeros((batch, dim)), tf.zeros((batch, projection_dim)))
-    _, _, _, saved = tf.while_loop(lambda time, *_: time >= 0, step, (steps - 1, *zero, arrays))
+    last = (steps - 1, d_last_cell, tf.zeros_like(outputs[0]), arrays)
+    _, d_start_cell, d_start_output, saved = tf.while_loop(lambda time, *_: time >= 0, step, last)
     d_products, d_projected = (array.stack() for array in saved)
     hidden = gates[..., 3 * dim :] * tf.tanh(cells)
-    previous_outputs = tf.concat([tf.zeros((1, batch, projection_dim)), outputs[:-1]], axis=0)
-    d_recurrent = _outer(previous_outputs, d_products)
-    return d_products, d_recurrent, _outer(hidden, d_projected)
+    d_recurrent, d_projection = _outer(previous_outputs, d_products), _outer(hidden, d_projected)
+    return d_products, d_recurrent, d_projection, d_start_cell, d_start_output
+
+
+def _shifted(states: Any, start: Any) -> Any:
+    """Return the states before each step."""
+    return tf.concat([start[tf.newaxis], states[:-1]], axis=0)
 
 
 def _cell(z: Any, cell: Any, clip: float | None) -> tuple[Any, Any, Any]:
