@@ -64,6 +64,10 @@ def train(
         int | None,
         typer.Option(min=1, help="Passes over the texts at most. Default: 10, or with --hours as many as fit."),
     ] = None,
+    token_epochs: Annotated[
+        int,
+        typer.Option(min=0, help="Passes before those that teach tokens alone from tags; far cheaper."),
+    ] = 3,
     hours: Annotated[float | None, typer.Option(help="End after so many hours of training.")] = None,
     patience: Annotated[
         int, typer.Option(min=1, help="End when held-out texts were not predicted better for so many epochs.")
@@ -123,6 +127,7 @@ def train(
         _require_not_given(ctx, "cell_dim", "projection_dim", "keep_case", "tokenizer")
     settings = use_case.Settings(
         epochs=epochs or (_ENDLESS if hours else _EPOCHS),
+        token_epochs=token_epochs,
         hours=hours,
         patience=patience,
         vocabulary=words,

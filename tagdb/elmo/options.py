@@ -16,6 +16,7 @@ MAX_PARAMETERS = 1_000_000_000
 ACTIVATIONS = ("relu", "tanh")
 # Beside the published format: what is taken off every vector, so that cosines compare what sets texts apart.
 CENTRE = "centre"
+RECURRENT = "RNN_"  # how the names of the LSTMs' datasets begin
 COMPARE = "compare options.json with its source"
 
 
@@ -110,7 +111,7 @@ class ElmoOptions:
 
     def token_encoder_datasets(self) -> list[str]:
         """Return the names of the datasets of layer 0: those outside the LSTMs."""
-        return [name for name in self.dataset_shapes() if not name.startswith("RNN_")]
+        return [name for name in self.dataset_shapes() if not name.startswith(RECURRENT)]
 
     def optional_datasets(self) -> dict[str, tuple[int, ...]]:
         """Return name and shape of what a file may hold or leave out.

@@ -123,7 +123,8 @@ def _beginning(
         if CENTRE in file:
             weights[CENTRE] = file.read(CENTRE)
     description = read_description(init)
-    return options, weights, replace(settings, lowercase=description.lowercase, tokenizer=description.tokenizer)
+    tokens = replace(settings, lowercase=description.lowercase, tokenizer=description.tokenizer)
+    return options, weights, replace(tokens, token_epochs=0)
 
 
 class _Run:
@@ -146,6 +147,7 @@ class _Run:
         restored = checkpoint.restore(checkpoints, trainer.state())
         self.position = restored or Position()
         self._is_resumed = restored is not None
+        self._token_epochs = settings.token_epochs if corpus.facts.tagged_texts else 0
 
     def describe(self) -> str:
         """Say what is learnt, and from where."""
@@ -173,11 +175,11 @@ class _Run:
         position, settings = self.position, self._settings
         if not position.epochs:
             return None
-        if position.epoch >= settings.epochs:
+        if position.epoch >= self._token_epochs + settings.epochs:
             return f"{settings.epochs} epochs are done"
         if self._hours_are_over():
             return f"{settings.hours:g} hours are over"
-        if position.epoch - self._best().number >= settings.patience:
+        if position.epoch - max(self._best().number, self._token_epochs) >= settings.patience:
             return f"the held-out loss has not fallen for {settings.patience} epochs"
         return None
 
@@ -204,22 +206,28 @@ class _Run:
                 if self._hours_are_over():
                     break
         position.end_epoch(self._measured())
+        if position.epoch == self._token_epochs:
+            position.begin_phase()
         return True
 
     def _learn(self, batch: Batch, progress: Progress, tokens_in_epoch: int) -> None:
         position, settings = self.position, self._settings
         share = self._share_done(tokens_in_epoch)
         started = time.monotonic()
-        rate = learning_rate(settings.learning_rate, position.steps, settings.warm_up, share)
+        rate = learning_rate(settings.learning_rate, position.steps_in_phase, settings.warm_up, share)
         result = self._stepped(batch, rate)
         tokens = int(batch.texts.lengths.sum())
         position.advance(tokens, time.monotonic() - started, result)
         progress.advance(tokens)
         progress.note(self._news(self._share_done(tokens_in_epoch)))
 
+    def _learns_tokens(self) -> bool:
+        return self.position.epoch < self._token_epochs
+
     def _stepped(self, batch: Batch, rate: float) -> StepResult:
         try:
-            return self._trainer.step(batch, self.position.steps + 1, rate)
+            step = self._trainer.token_step if self._learns_tokens() else self._trainer.step
+            return step(batch, self.position.steps_in_phase + 1, rate)
         except tf.errors.InvalidArgumentError as error:
             if "Tensor had" not in str(error):  # what `check_numerics` says
                 raise
@@ -242,7 +250,8 @@ class _Run:
     def _share_done(self, tokens_in_epoch: int) -> float:
         """Return how much of the run is behind, 0..1, by its epochs or its hours, whichever end sooner."""
         position, settings = self.position, self._settings
-        share = (position.epoch + position.tokens_in_epoch / tokens_in_epoch) / settings.epochs
+        done = position.epoch + position.tokens_in_epoch / tokens_in_epoch
+        share = done / (self._token_epochs + settings.epochs)
         if settings.hours is not None:
             share = max(share, position.seconds / (3600 * settings.hours))
         return min(1.0, share)
@@ -251,8 +260,9 @@ class _Run:
         assert self.position.losses is not None
         language_loss, tag_loss = self.position.losses
         left = self.position.seconds * (1 / share - 1) if share else 0.0
-        tags = f", tags {tag_loss:.2f}" if self._corpus.facts.tagged_texts else ""
-        return f"loss {language_loss:.2f}{tags}, all done in {timedelta(seconds=round(left))}"
+        losses = [f"loss {language_loss:.2f}"] if not self._learns_tokens() else []
+        losses += [f"tags {tag_loss:.2f}"] if self._corpus.facts.tagged_texts else []
+        return f"{', '.join(losses)}, all done in {timedelta(seconds=round(left))}"
 
     def _save(self) -> None:
         checkpoint.save(self._checkpoints, self._trainer.state(), self.position)
@@ -260,6 +270,7 @@ class _Run:
 
 def _line(epoch: Epoch, *, is_best: bool) -> str:
     held_out = epoch.held_out
-    tags = "" if held_out.tag_accuracy is None else f", nearest tag right for {held_out.tag_accuracy:.1%}"
+    measures = [f"held-out perplexity {held_out.perplexity:,.1f}"] if epoch.taught_language else ["tokens alone"]
+    measures += [] if held_out.tag_accuracy is None else [f"nearest tag right for {held_out.tag_accuracy:.1%}"]
     worth = " (best so far: written)" if is_best else ""
-    return f"epoch {epoch.number}: held-out perplexity {held_out.perplexity:,.1f}{tags}{worth}"
+    return f"epoch {epoch.number}: {', '.join(measures)}{worth}"

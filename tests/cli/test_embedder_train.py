@@ -49,7 +49,17 @@ def no_database(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_defaults_are_those_of_the_settings() -> None:
     shown = {name: each.default for name, each in inspect.signature(embedder_train.train).parameters.items()}
     settings, size = Settings(), Size()
-    for name in ("patience", "learning_rate", "batch_tokens", "dropout", "tag_weight", "seed", "hours", "tokenizer"):
+    for name in (
+        "token_epochs",
+        "patience",
+        "learning_rate",
+        "batch_tokens",
+        "dropout",
+        "tag_weight",
+        "seed",
+        "hours",
+        "tokenizer",
+    ):
         assert shown[name] == getattr(settings, name), name
     assert (shown["words"], not shown["keep_case"]) == (settings.vocabulary, settings.lowercase)
     assert (shown["cell_dim"], shown["projection_dim"]) == (size.cell_dim, size.projection_dim)

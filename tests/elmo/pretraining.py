@@ -21,6 +21,7 @@ SIZE = Size(cell_dim=24, projection_dim=16, filters=((1, 4), (2, 8), (3, 12)), n
 OPTIONS: ElmoOptions = SIZE.options()
 SETTINGS = Settings(
     epochs=2,
+    token_epochs=0,
     batch_tokens=64,
     learning_rate=0.02,
     warm_up=5,

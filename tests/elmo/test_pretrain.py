@@ -194,6 +194,22 @@ def test_tags_are_told_and_those_that_meet_are_near(tag_run: Outcome) -> None:
         assert names[int(np.argmax(others))] == RELATED[name]
 
 
+def test_tokens_learn_first_where_there_are_tags(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, token_epochs=4, epochs=1)
+    whole, halted = tmp_path / "whole", tmp_path / "halted"
+    said = Notes()
+    outcome = trained(whole, tagged(), settings, reporter=said)
+    assert [epoch.taught_language for epoch in outcome.epochs] == [False] * 4 + [True]
+    accuracies = [epoch.held_out.tag_accuracy or 0.0 for epoch in outcome.epochs]
+    assert min(accuracies) > 0.9
+    assert any(line.startswith("epoch 1: tokens alone, nearest tag right") for line in said.said)
+    assert outcome.best.number == 5
+    steps = itertools.count()
+    assert train(halted, tagged(), settings, should_stop=lambda: next(steps) == 40) is None
+    trained(halted, None, settings)
+    assert _same(halted, whole)
+
+
 def test_init_goes_on_from_its_weights(tmp_path: Path, run: Outcome) -> None:
     started = trained(tmp_path / "still", TEXTS, STANDING_STILL, init=run.directory)
     before, after = weights(run.directory), weights(started.directory)

@@ -130,9 +130,9 @@ def _cells(row: dict[str, Any], best: int) -> tuple[str, ...]:
         number,
         f"{row['tokens']:,}",
         f"{row['seconds']:,.0f}",
-        f"{row['language_loss']:.3f}",
+        f"{row['language_loss']:.3f}" if row["language_loss"] else "–",
         "–" if tags is None else f"{row['tag_loss']:.3f}",
-        f"{row['held_out_perplexity']:,.1f}",
+        f"{row['held_out_perplexity']:,.1f}" if row["language_loss"] else "–",
         "–" if tags is None else f"{tags:.1%}",
     )
 

@@ -29,18 +29,25 @@ class Epoch:
     tokens: int
     held_out: HeldOut
 
+    @property
+    def taught_language(self) -> bool:
+        """Whether all of the network learnt, and not the vectors of tokens alone."""
+        return self.language_loss > 0.0
+
 
 @dataclass
 class Position:
     """How far a run is: whole epochs, steps and tokens of the next, and what all of it took, resumed or not.
 
-    `losses` are the smoothed language and tag losses of the latest steps, in nats.
+    A phase is a number of epochs that learn the same; `losses` are the smoothed language and tag losses of its latest
+    steps, in nats.
     """
 
     epoch: int = 0
     step_in_epoch: int = 0
     tokens_in_epoch: int = 0
     steps: int = 0
+    steps_in_phase: int = 0
     seconds: float = 0.0
     tokens: int = 0
     losses: tuple[float, float] | None = None
@@ -49,6 +56,7 @@ class Position:
     def advance(self, tokens: int, seconds: float, result: StepResult) -> None:
         """Count a step."""
         self.steps += 1
+        self.steps_in_phase += 1
         self.step_in_epoch += 1
         self.tokens_in_epoch += tokens
         self.tokens += tokens
@@ -56,6 +64,10 @@ class Position:
         new = (result.language_loss, result.tag_loss)
         old = self.losses or new
         self.losses = (old[0] + _SMOOTHING * (new[0] - old[0]), old[1] + _SMOOTHING * (new[1] - old[1]))
+
+    def begin_phase(self) -> None:
+        """Let what follows learn something else: its steps and losses are counted anew."""
+        self.steps_in_phase, self.losses = 0, None
 
     def end_epoch(self, held_out: HeldOut) -> Epoch:
         """Note what the epoch came to, and begin the next."""

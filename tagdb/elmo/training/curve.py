@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,9 +56,10 @@ def _draw(epochs: Sequence[Epoch], best: Epoch, title: str) -> Figure:
 
 
 def _panels(epochs: Sequence[Epoch]) -> dict[str, list[float]]:
+    language = [epoch if epoch.taught_language else None for epoch in epochs]
     panels = {
-        "held-out perplexity": [epoch.held_out.perplexity for epoch in epochs],
-        "training loss, nats": [epoch.language_loss for epoch in epochs],
+        "held-out perplexity": [epoch.held_out.perplexity if epoch else nan for epoch in language],
+        "training loss, nats": [epoch.language_loss if epoch else nan for epoch in language],
     }
     accuracies = [epoch.held_out.tag_accuracy for epoch in epochs]
     return panels | ({} if None in accuracies else {_TAGS: [each or 0.0 for each in accuracies]})

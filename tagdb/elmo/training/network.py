@@ -78,22 +78,28 @@ class Network:
         kept = _keep((tf.shape(vectors)[0], 1), dropout.token, seed + 1, rescale=False)
         return vectors * kept * _keep(tf.shape(vectors), dropout.value, seed + 2)
 
+    def pooled_tokens(self, vectors: Any, texts: Any, lengths: Any) -> Any:
+        """Return what `apply` would pool if the LSTMs gave zero, shape (n_texts, 2 * projection_dim)."""
+        total = tf.reduce_sum(tf.gather(vectors, texts) * _within(texts, lengths), axis=0)
+        return tf.tile(total, (1, 2)) / self._values_pooled(lengths)
+
+    def _values_pooled(self, lengths: Any) -> Any:
+        return tf.cast(lengths, tf.float32)[:, tf.newaxis] * (1 + self.options.lstm.n_layers)
+
     def apply(self, vectors: Any, texts: Any, lengths: Any, dropout: Dropout | None, seed: Any) -> Layers:
         """Read `texts`, token type numbers of shape (longest, n_texts), which are `lengths` tokens long.
 
         Types 0 and 1 are the sentence's begin and end. What lies beyond a text's end never reaches what is before.
         """
         backwards = tf.reverse_sequence(texts, lengths, seq_axis=0, batch_axis=1)
-        within = tf.sequence_mask(lengths, tf.shape(texts)[0], tf.float32)
-        within = tf.transpose(within)[..., tf.newaxis]
+        within = _within(texts, lengths)
         tops, sums = [], []
         for direction, tokens in enumerate([texts, backwards]):
             layers = self._direction(direction, vectors, tokens, dropout, seed + 10 * (direction + 1))
             sums.append(tf.reduce_sum(tf.add_n([layer.of_tokens for layer in layers]) * within, axis=0))
             at_boundary = tf.repeat(layers[-1].of_boundary, tf.shape(texts)[1], axis=1)
             tops.append(tf.concat([at_boundary, layers[-1].of_tokens], axis=0))
-        count = tf.cast(lengths, tf.float32) * (1 + self.options.lstm.n_layers)
-        return Layers(tops[0], tops[1], tf.concat(sums, axis=1) / count[:, tf.newaxis])
+        return Layers(tops[0], tops[1], tf.concat(sums, axis=1) / self._values_pooled(lengths))
 
     def _direction(self, direction: int, vectors: Any, tokens: Any, dropout: Dropout | None, seed: Any) -> list[_Layer]:
         """Read `tokens`, shape (longest, n_texts), after the boundary, whose type has the number of the direction."""
@@ -131,6 +137,11 @@ class _Layer(NamedTuple):
 
     of_boundary: Any
     of_tokens: Any
+
+
+def _within(texts: Any, lengths: Any) -> Any:
+    """Return 1 where a text has a token and 0 beyond its end, shape (longest, n_texts, 1)."""
+    return tf.transpose(tf.sequence_mask(lengths, tf.shape(texts)[0], tf.float32))[..., tf.newaxis]
 
 
 def _products(x: Any, kernel: Any, bias: Any, dropout: Dropout | None, seed: Any) -> Any:

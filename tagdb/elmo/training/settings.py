@@ -37,13 +37,15 @@ class Size:
 class Settings:
     """How a training run goes.
 
-    Texts longer than `max_tokens` become several. A batch holds about `batch_tokens` tokens. Of the texts a share
-    `held_out`, but no more than `held_out_texts`, is never learnt. The learning rate rises over `warm_up` steps and
-    falls along a cosine to a tenth. Training ends after `epochs`, or `hours`, or when the held-out loss has not
-    fallen for `patience` epochs.
+    Where texts have tags, `token_epochs` teach the vectors of tokens alone what texts are about, at a fraction of the
+    time; then all of the network learns for `epochs`. Texts longer than `max_tokens` become several. A batch holds
+    about `batch_tokens` tokens. Of the texts a share `held_out`, but no more than `held_out_texts`, is never learnt.
+    The learning rate rises over `warm_up` steps and falls along a cosine to a tenth. Training ends after its epochs, or
+    `hours`, or when the held-out loss has not fallen for `patience` epochs.
     """
 
     epochs: int = 10
+    token_epochs: int = 3
     hours: float | None = None
     vocabulary: int = 30_000
     lowercase: bool = True
@@ -73,6 +75,7 @@ class Settings:
 
 _BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("epochs", 1, 10_000),
+    ("token_epochs", 0, 10_000),
     ("hours", _SHORTEST_RUN_HOURS, 10_000),
     ("vocabulary", 2, 2_000_000),
     ("batch_tokens", 16, 1_000_000),

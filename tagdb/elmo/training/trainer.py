@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tagdb.elmo._tensorflow import tf
-from tagdb.elmo.options import CENTRE, ElmoOptions
+from tagdb.elmo.options import CENTRE, RECURRENT, ElmoOptions
 from tagdb.elmo.training import objectives
 from tagdb.elmo.training.batches import CHARACTER_PIECES, Batch, Texts
 from tagdb.elmo.training.network import Dropout, Network
@@ -68,6 +68,9 @@ class Trainer:
         self._begins_centred = CENTRE in weights
         self._centre = tf.Variable(weights.get(CENTRE, np.zeros(options.dim, dtype=np.float32)))
         self._adam = Adam(self._dense, self._softmax)
+        self._token_step = tf.function(
+            self._compute_token_step, input_signature=_token_step_signature(), autograph=False
+        )
         self._step = tf.function(self._compute_step, input_signature=_step_signature(), autograph=False)
         self._read = tf.function(self._compute_reading, input_signature=[_batch_signature()], autograph=False)
 
@@ -99,6 +102,27 @@ class Trainer:
             self._adam.apply_dense({name: named[name] for name in self._dense}, rate, number)
             self._adam.apply_rows({name: named[name] for name in rows}, words.rows, rate, number)
         return language_loss, tag_loss, norm
+
+    def token_step(self, batch: Batch, number: int, rate: float) -> StepResult:
+        """Learn the vectors of tokens from a batch's tags, as though the LSTMs gave zero."""
+        seed = np.array([self._settings.seed, 100 * number], dtype=np.int32)
+        tensors = tf.nest.map_structure(tf.constant, batch)
+        tag_loss, norm = self._token_step(tensors, seed, np.int64(number), np.float32(rate))
+        return StepResult(0.0, float(tag_loss), float(norm))
+
+    def _compute_token_step(self, batch: Batch, seed: Any, number: Any, rate: Any) -> tuple[Any, ...]:
+        weights = {name: each for name, each in self._dense.items() if not name.startswith(RECURRENT)}
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(list(weights.values()))
+            vectors = self.network.token_vectors(batch.characters, batch.spelt_at, self._dropout, seed)
+            texts, tags = (self.network.pooled_tokens(vectors, *each) for each in (batch.texts, batch.tags))
+            centre = self._moved_centre(batch, texts, number)
+            tag_loss = self._tag_loss(batch, texts - centre, tags - centre)
+        gradients = tape.gradient(tag_loss, weights, unconnected_gradients="zero")
+        clipped, norm = clip([tf.convert_to_tensor(each) for each in gradients.values()], self._settings.clip_norm)
+        with tf.control_dependencies([tf.debugging.check_numerics(tag_loss + norm, "loss")]):
+            self._adam.apply_dense(dict(zip(gradients, clipped, strict=True)), rate, number)
+        return tag_loss, norm
 
     def _layers(self, batch: Batch, dropout: Dropout | None, seed: Any) -> tuple[Any, Any]:
         vectors = self.network.token_vectors(batch.characters, batch.spelt_at, dropout, seed)
@@ -163,6 +187,11 @@ def _step_signature() -> list[Any]:
     words = SampledWords(_ints(1), _ints(1), _ints(1), tf.TensorSpec((None,), tf.float32))
     scalars = [tf.TensorSpec((), dtype) for dtype in (tf.int64, tf.float32)]
     return [_batch_signature(), words, tf.TensorSpec((2,), tf.int32), *scalars]
+
+
+def _token_step_signature() -> list[Any]:
+    batch, _, *rest = _step_signature()
+    return [batch, *rest]
 
 
 def _batch_signature() -> Batch:
