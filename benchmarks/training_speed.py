@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 
 from tagdb.elmo._tensorflow import tf
-from tagdb.elmo.training import objectives
 from tagdb.elmo.training.batches import Batch, Batches
 from tagdb.elmo.training.corpus import Example, spool
 from tagdb.elmo.training.network import initial_weights
@@ -44,15 +43,12 @@ class DenseSoftmaxTrainer(Trainer):
             self._dense_adam = Adam(weights, {})
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(weights.values()))
-            layers, _ = self._layers(batch, self._dropout, seed)
-            top = (tf.reshape(each, (-1, each.shape[-1])) for each in (layers.forward, layers.backward))
-            outputs = tf.concat([tf.gather(each, batch.positions) for each in top], axis=0)
-            rows, biases = (tf.gather(self._softmax[name], words.rows) for name in ("softmax/W", "softmax/b"))
-            loss = objectives.sampled_softmax(outputs, rows, biases, words)
+            rows = {name: tf.gather(variable, words.rows) for name, variable in self._softmax.items()}
+            loss, tag_loss = self._losses(batch, words, rows, seed, number)
         gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
         clipped, norm = clip([tf.convert_to_tensor(each) for each in gradients.values()], self._settings.clip_norm)
         self._dense_adam.apply_dense(dict(zip(gradients, clipped, strict=True)), rate, number)
-        return loss, tf.zeros(()), norm
+        return loss, tag_loss, norm
 
 
 def main() -> None:
@@ -66,11 +62,11 @@ def main() -> None:
         batches = list(
             islice(Batches(corpus, settings, cnn.max_characters_per_token, cnn.widest_filter).epoch(0), arguments.steps)
         )
-        n_words = len(corpus.vocabulary.words)
+        vocabulary = corpus.vocabulary
     weights = initial_weights(size.options(), 0)
     trainers = {
-        "sparse": Trainer(size.options(), weights, n_words, settings),
-        "dense": DenseSoftmaxTrainer(size.options(), weights, n_words, settings),
+        "sparse": Trainer(size.options(), weights, vocabulary, settings),
+        "dense": DenseSoftmaxTrainer(size.options(), weights, vocabulary, settings),
     }
     rates: dict[str, list[float]] = {name: [] for name in trainers}
     products: list[float] = []
@@ -80,7 +76,14 @@ def main() -> None:
         products.append(_rate_of_product())
         for name, trainer in trainers.items():
             rates[name].append(_tokens(batches) / _time(trainer, batches))
-    _report(size, settings, batches, n_words, {name: statistics.median(each) for name, each in rates.items()}, products)
+    _report(
+        size,
+        settings,
+        batches,
+        len(vocabulary.words),
+        {name: statistics.median(each) for name, each in rates.items()},
+        products,
+    )
 
 
 def _report(

@@ -87,7 +87,7 @@ def pretrain(
         with reporter.step("reading texts", unit="texts") as progress:
             spool(examples(), checkpoints, settings, progress)
     corpus = Corpus(checkpoints)
-    trainer = Trainer(options, weights, len(corpus.vocabulary.words), settings)
+    trainer = Trainer(options, weights, corpus.vocabulary, settings)
     run = _Run(trainer, corpus, options, settings, checkpoints, reporter, should_stop)
     reporter.say(run.describe())
 

@@ -11,6 +11,7 @@ from tagdb.elmo._tensorflow import tf
 from tagdb.elmo.options import CENTRE, RECURRENT, ElmoOptions
 from tagdb.elmo.training import objectives
 from tagdb.elmo.training.batches import CHARACTER_PIECES, Batch, Texts
+from tagdb.elmo.training.corpus import Vocabulary
 from tagdb.elmo.training.network import Dropout, Network
 from tagdb.elmo.training.objectives import SampledWords, sample_words
 from tagdb.elmo.training.optimizer import Adam, clip
@@ -55,9 +56,10 @@ class Trainer:
     """The weights in training, their optimizer's moments, and the graphs that move and measure them."""
 
     def __init__(
-        self, options: ElmoOptions, weights: Mapping[str, FloatArray], n_words: int, settings: Settings
+        self, options: ElmoOptions, weights: Mapping[str, FloatArray], vocabulary: Vocabulary, settings: Settings
     ) -> None:
-        self._settings, self._n_words = settings, n_words
+        n_words = len(vocabulary.words)
+        self._settings, self._n_words, self._has_tags = settings, n_words, bool(vocabulary.tag_counts)
         self._dropout = Dropout(settings.dropout, settings.token_dropout)
         self.network = Network(options, weights)
         dim, rng = options.lstm.projection_dim, np.random.default_rng([settings.seed, 1])
@@ -88,12 +90,7 @@ class Trainer:
         rows = {name: tf.gather(variable, words.rows) for name, variable in self._softmax.items()}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([*self._dense.values(), *rows.values()])
-            layers, tags = self._layers(batch, self._dropout, seed)
-            outputs = tf.concat([_at(layers.forward, batch.positions), _at(layers.backward, batch.positions)], axis=0)
-            kept = tf.nn.experimental.stateless_dropout(outputs, self._dropout.value, seed=seed + 50)
-            language_loss = objectives.sampled_softmax(kept, rows["softmax/W"], rows["softmax/b"], words)
-            centre = self._moved_centre(batch, layers.pooled, number)
-            tag_loss = self._tag_loss(batch, layers.pooled - centre, tags - centre)
+            language_loss, tag_loss = self._losses(batch, words, rows, seed, number)
             loss = language_loss + self._settings.tag_weight * tag_loss
         gradients = tape.gradient(loss, {**self._dense, **rows}, unconnected_gradients="zero")
         clipped, norm = clip([tf.convert_to_tensor(each) for each in gradients.values()], self._settings.clip_norm)
@@ -102,6 +99,17 @@ class Trainer:
             self._adam.apply_dense({name: named[name] for name in self._dense}, rate, number)
             self._adam.apply_rows({name: named[name] for name in rows}, words.rows, rate, number)
         return language_loss, tag_loss, norm
+
+    def _losses(self, batch: Batch, words: SampledWords, rows: Mapping[str, Any], seed: Any, number: Any) -> Any:
+        """Return the language loss over the softmax's `rows`, and the tag loss."""
+        layers, tags = self._layers(batch, self._dropout, seed)
+        outputs = tf.concat([_at(layers.forward, batch.positions), _at(layers.backward, batch.positions)], axis=0)
+        kept = tf.nn.experimental.stateless_dropout(outputs, self._dropout.value, seed=seed + 50)
+        language_loss = objectives.sampled_softmax(kept, rows["softmax/W"], rows["softmax/b"], words)
+        if not self._has_tags:
+            return language_loss, tf.zeros(())
+        centre = self._moved_centre(batch, layers.pooled, number)
+        return language_loss, self._tag_loss(batch, layers.pooled - centre, tags - centre)
 
     def token_step(self, batch: Batch, number: int, rate: float) -> StepResult:
         """Learn the vectors of tokens from a batch's tags, as though the LSTMs gave zero."""
