@@ -15,7 +15,7 @@ from tagdb.elmo.spec import WEIGHTS_FILE, read_spec
 from tagdb.elmo.tokenizers import WHITESPACE, WORDS
 from tagdb.elmo.training.checkpoint import Epoch
 from tagdb.elmo.training.corpus import Facts
-from tagdb.elmo.training.output import write_text
+from tagdb.elmo.training.files import write_text
 from tagdb.elmo.training.settings import Settings
 
 CARD, CARD_DATA = "model-card.md", "model-card.json"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import h5py
 
 from tagdb.elmo.training.damage import damage_reported
+from tagdb.elmo.training.files import replaced_whole
 from tagdb.elmo.training.trainer import HeldOut, StepResult
 
 _STATE = "state.hdf5"
@@ -93,14 +93,10 @@ class Position:
 
 def save(folder: Path, variables: Mapping[str, Any], position: Position) -> None:
     """Write the state of a run; a crash at any moment leaves the old one or the new one."""
-    partial = folder / f"{_STATE}.partial"
-    with h5py.File(partial, "w") as file:
+    with replaced_whole(folder / _STATE) as partial, h5py.File(partial, "w") as file:
         for name, variable in variables.items():
             file.create_dataset(name, data=variable.numpy())
         file.attrs["position"] = position.to_json()
-    with partial.open("rb") as written:
-        os.fsync(written.fileno())
-    partial.replace(folder / _STATE)
 
 
 def restore(folder: Path, variables: Mapping[str, Any]) -> Position | None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tagdb.elmo.tokenizers import tokenize
 from tagdb.elmo.training.damage import damage_reported
+from tagdb.elmo.training.files import write_text
 from tagdb.elmo.training.settings import Settings
 from tagdb.errors import InputRefused
 from tagdb.models import Progress
@@ -108,10 +109,7 @@ def spool(examples: Iterable[Example], folder: Path, settings: Settings, progres
             texts.write(("\t".join([example.text, *example.tags]) + "\n").encode("utf-8"))
             counting.add(example)
             progress.advance(1)
-    content = counting.result()
-    partial = folder / f"{_FACTS}.partial"
-    partial.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    partial.replace(folder / _FACTS)
+    write_text(folder / _FACTS, json.dumps(counting.result(), ensure_ascii=False))
     return Corpus(folder)
 
 

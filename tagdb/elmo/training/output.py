@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from tagdb.elmo.options import ElmoOptions
 from tagdb.elmo.spec import DESCRIPTION_FILE, OPTIONS_FILE, WEIGHTS_FILE, Description, read_spec
 from tagdb.elmo.training.damage import damage_reported
+from tagdb.elmo.training.files import replaced_whole, write_text
 from tagdb.elmo.training.settings import Settings
 from tagdb.errors import InputRefused
 
@@ -77,19 +77,8 @@ def write_embedder(
 ) -> None:
     """Write options.json, weights.hdf5 (its numbers float16 or float32) and embedder.json."""
     write_text(directory / OPTIONS_FILE, json.dumps(options.to_json()) + "\n")
-    partial = directory / f"{WEIGHTS_FILE}.partial"
-    with h5py.File(partial, "w") as file:
+    with replaced_whole(directory / WEIGHTS_FILE) as partial, h5py.File(partial, "w") as file:
         for name, variable in weights.items():
             values = variable.numpy().astype(np.dtype(number_format))
             file.create_dataset(name, data=values, compression="gzip", shuffle=True)
-    with partial.open("rb") as written:
-        os.fsync(written.fileno())
-    partial.replace(directory / WEIGHTS_FILE)
     write_text(directory / DESCRIPTION_FILE, json.dumps(asdict(description), indent=2, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file, replaced whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
