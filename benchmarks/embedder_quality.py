@@ -21,7 +21,6 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 from quality_tasks import (
     TASKS,
     VECTORS_C,
@@ -42,8 +41,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tagdb import Elmo
-from tagdb.elmo.options import ElmoOptions, read_options
+from tagdb.elmo.options import read_options
 from tagdb.elmo.spec import DESCRIPTION_FILE, OPTIONS_FILE, WEIGHTS_FILE
+from tagdb.elmo.training.network import initial_weights
 from tagdb.errors import TagdbError
 from tagdb.pipeline.embedders import locate
 
@@ -133,29 +133,10 @@ def write_random(shape_of: Path, directory: Path) -> Path:
     if (shape_of / DESCRIPTION_FILE).exists():
         shutil.copy(shape_of / DESCRIPTION_FILE, directory)
     options = read_options(directory / OPTIONS_FILE)
-    rng = np.random.default_rng(SEED)
     with h5py.File(directory / WEIGHTS_FILE, "w") as file:
-        for name, shape in options.dataset_shapes().items():
-            file.create_dataset(name, data=_initial(name, shape, options, rng))
+        for name, values in initial_weights(options, SEED).items():
+            file.create_dataset(name, data=values)
     return directory
-
-
-def _initial(name: str, shape: tuple[int, ...], options: ElmoOptions, rng: np.random.Generator) -> NDArray[np.float32]:
-    group, _, variable = name.rpartition("/")
-    if variable == "b_carry":
-        values = np.full(shape, -2.0)
-    elif len(shape) == 1:
-        values = np.zeros(shape)
-    elif variable == "char_embed":
-        values = rng.uniform(-1, 1, shape)
-    elif group == "CNN" and options.char_cnn.activation == "relu":
-        values = rng.uniform(-0.05, 0.05, shape)
-    elif group.startswith("RNN"):
-        bound = np.sqrt(6 / sum(shape))
-        values = rng.uniform(-bound, bound, shape)
-    else:
-        values = rng.normal(0, np.prod(shape[:-1]) ** -0.5, shape)
-    return values.astype(np.float32)
 
 
 def _rows(data: Dataset, tasks: Collection[int]) -> dict[str, int]:

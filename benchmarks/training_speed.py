@@ -25,7 +25,7 @@ from tagdb.elmo._tensorflow import tf
 from tagdb.elmo.training.batches import Batch, Batches
 from tagdb.elmo.training.corpus import Example, spool
 from tagdb.elmo.training.network import initial_weights
-from tagdb.elmo.training.optimizer import Adam, clip
+from tagdb.elmo.training.optimizer import Adam
 from tagdb.elmo.training.settings import Settings, Size
 from tagdb.elmo.training.trainer import Trainer
 from tagdb.models import Silent
@@ -45,9 +45,8 @@ class DenseSoftmaxTrainer(Trainer):
             tape.watch(list(weights.values()))
             rows = {name: tf.gather(variable, words.rows) for name, variable in self._softmax.items()}
             loss, tag_loss = self._losses(batch, words, rows, seed, number)
-        gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
-        clipped, norm = clip([tf.convert_to_tensor(each) for each in gradients.values()], self._settings.clip_norm)
-        self._dense_adam.apply_dense(dict(zip(gradients, clipped, strict=True)), rate, number)
+        gradients, norm = self._clipped(tape, loss, weights)
+        self._dense_adam.apply_dense(gradients, rate, number)
         return loss, tag_loss, norm
 
 

@@ -39,21 +39,21 @@ class Layers(NamedTuple):
 def initial_weights(options: ElmoOptions, seed: int) -> dict[str, FloatArray]:
     """Return random weights, drawn as bilm-tf draws them (`bilm/training.py`), by their names in weights.hdf5."""
     rng = np.random.default_rng(seed)
-    drawn = {name: _draw(rng, name, shape) for name, shape in options.dataset_shapes().items()}
+    drawn = {name: _draw(rng, name, shape, options) for name, shape in options.dataset_shapes().items()}
     return {name: values.astype(np.float32) for name, values in drawn.items()}
 
 
-def _draw(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> Any:
+def _draw(rng: np.random.Generator, name: str, shape: tuple[int, ...], options: ElmoOptions) -> Any:
     if name.endswith("b_carry"):
         return np.full(shape, CARRY_BIAS)
     if len(shape) == 1:
         return np.zeros(shape)
     if name == "char_embed":
         return rng.uniform(-1.0, 1.0, shape)
-    if name.startswith("CNN/"):
+    if name.startswith("CNN/") and options.char_cnn.activation == "relu":
         return rng.uniform(-0.05, 0.05, shape)
-    if name.startswith("CNN_"):
-        return rng.normal(0.0, shape[0] ** -0.5, shape)
+    if name.startswith("CNN"):
+        return rng.normal(0.0, np.prod(shape[:-1]) ** -0.5, shape)
     limit = (6.0 / sum(shape)) ** 0.5
     return rng.uniform(-limit, limit, shape)
 

@@ -78,12 +78,11 @@ class Trainer:
 
     def step(self, batch: Batch, number: int, rate: float) -> StepResult:
         """Learn from a batch; `number` counts steps from 1 and, with the seed, fixes all that is random."""
-        seed = np.array([self._settings.seed, 100 * number], dtype=np.int32)
         rng = np.random.default_rng([self._settings.seed, 2, number])
         targets = np.concatenate([batch.forward, batch.backward])
         words = sample_words(targets, self._n_words, self._settings.negatives, rng)
         tensors = tf.nest.map_structure(tf.constant, (batch, words))
-        results = self._step(*tensors, seed, np.int64(number), np.float32(rate))
+        results = self._step(*tensors, self._seed(number), np.int64(number), np.float32(rate))
         return StepResult(*(float(result) for result in results))
 
     def _compute_step(self, batch: Batch, words: SampledWords, seed: Any, number: Any, rate: Any) -> tuple[Any, ...]:
@@ -92,9 +91,7 @@ class Trainer:
             tape.watch([*self._dense.values(), *rows.values()])
             language_loss, tag_loss = self._losses(batch, words, rows, seed, number)
             loss = language_loss + self._settings.tag_weight * tag_loss
-        gradients = tape.gradient(loss, {**self._dense, **rows}, unconnected_gradients="zero")
-        clipped, norm = clip([tf.convert_to_tensor(each) for each in gradients.values()], self._settings.clip_norm)
-        named = dict(zip(gradients, clipped, strict=True))
+        named, norm = self._clipped(tape, loss, {**self._dense, **rows})
         with tf.control_dependencies([tf.debugging.check_numerics(loss + norm, "loss")]):
             self._adam.apply_dense({name: named[name] for name in self._dense}, rate, number)
             self._adam.apply_rows({name: named[name] for name in rows}, words.rows, rate, number)
@@ -113,9 +110,8 @@ class Trainer:
 
     def token_step(self, batch: Batch, number: int, rate: float) -> StepResult:
         """Learn the vectors of tokens from a batch's tags, as though the LSTMs gave zero."""
-        seed = np.array([self._settings.seed, 100 * number], dtype=np.int32)
         tensors = tf.nest.map_structure(tf.constant, batch)
-        tag_loss, norm = self._token_step(tensors, seed, np.int64(number), np.float32(rate))
+        tag_loss, norm = self._token_step(tensors, self._seed(number), np.int64(number), np.float32(rate))
         return StepResult(0.0, float(tag_loss), float(norm))
 
     def _compute_token_step(self, batch: Batch, seed: Any, number: Any, rate: Any) -> tuple[Any, ...]:
@@ -126,19 +122,25 @@ class Trainer:
             texts, tags = (self.network.pooled_tokens(vectors, *each) for each in (batch.texts, batch.tags))
             centre = self._moved_centre(batch, texts, number)
             tag_loss = self._tag_loss(batch, texts - centre, tags - centre)
-        gradients = tape.gradient(tag_loss, weights, unconnected_gradients="zero")
-        clipped, norm = clip([tf.convert_to_tensor(each) for each in gradients.values()], self._settings.clip_norm)
+        gradients, norm = self._clipped(tape, tag_loss, weights)
         with tf.control_dependencies([tf.debugging.check_numerics(tag_loss + norm, "loss")]):
-            self._adam.apply_dense(dict(zip(gradients, clipped, strict=True)), rate, number)
+            self._adam.apply_dense(gradients, rate, number)
         return tag_loss, norm
+
+    def _seed(self, number: int) -> Any:
+        return np.array([self._settings.seed, 100 * number], dtype=np.int32)
+
+    def _clipped(self, tape: Any, loss: Any, weights: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+        """Return the clipped gradients of `loss` by name, and the norm they had."""
+        gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
+        clipped, norm = clip([tf.convert_to_tensor(each) for each in gradients.values()], self._settings.clip_norm)
+        return dict(zip(gradients, clipped, strict=True)), norm
 
     def _layers(self, batch: Batch, dropout: Dropout | None, seed: Any) -> tuple[Any, Any]:
         vectors = self.network.token_vectors(batch.characters, batch.spelt_at, dropout, seed)
         layers = self.network.apply(vectors, batch.texts.types, batch.texts.lengths, dropout, seed)
-        return layers, self._pooled(vectors, batch.tags, dropout, seed + 40)
-
-    def _pooled(self, vectors: Any, texts: Texts, dropout: Dropout | None, seed: Any) -> Any:
-        return self.network.apply(vectors, texts.types, texts.lengths, dropout, seed).pooled
+        tags = self.network.apply(vectors, batch.tags.types, batch.tags.lengths, dropout, seed + 40)
+        return layers, tags.pooled
 
     def _moved_centre(self, batch: Batch, texts: Any, number: Any) -> Any:
         """Return the running mean of the vectors of batches with tags, this one's included."""
