@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from tagdb.elmo._tensorflow import tf
 from tagdb.elmo.characters import BEGIN_SENTENCE, END_SENTENCE
 from tagdb.elmo.lstm import N_GATES, DirectionalLstm
 from tagdb.elmo.options import CENTRE, ElmoOptions, read_options
-from tagdb.elmo.spec import OPTIONS_FILE, WEIGHTS_FILE, read_spec
+from tagdb.elmo.spec import DESCRIPTION_FILE, OPTIONS_FILE, WEIGHTS_FILE, ZERO, Description, read_description, read_spec
 from tagdb.elmo.token_encoder import TokenEncoder
-from tagdb.elmo.tokenizers import tokenize
+from tagdb.elmo.tokenizers import find_tokenizer
 from tagdb.elmo.tries import TokenRows, trie_levels
 from tagdb.elmo.vocabulary import Vocabulary
 from tagdb.elmo.weights import FloatArray, Weights, open_weights
@@ -37,23 +37,37 @@ class Limits:
 class Elmo:
     """An ELMo of AllenNLP's format (Peters et al., 2018), exact and without state between texts.
 
-    A text's vector is the mean, over its tokens, of the plain average of all layers: the forward half, then
-    the backward half; less the mean vector of many texts where the weights hold one (`CENTRE`). Every text
-    starts from the zero state, after the sentence's begin (backwards: its end).
+    A text's vector is the mean, over its tokens, of the plain average of all layers, or of their sum weighted as
+    embedder.json says: the forward half, then the backward half; less the mean vector of many texts where the weights
+    hold one (`CENTRE`). Every text starts after the sentence's begin (backwards: its end), read from the zero state or
+    from that after the start text of embedder.json, as bilm-tf's network carries it over from sentence to sentence.
     Equal texts get vectors equal to 1e-5, whatever they are embedded with. An instance keeps token vectors
     between calls and serves one thread at a time.
     """
 
-    def __init__(self, spec: EmbedderSpec, options: ElmoOptions, weights: Weights, limits: Limits = Limits()) -> None:
+    def __init__(
+        self,
+        spec: EmbedderSpec,
+        description: Description,
+        options: ElmoOptions,
+        weights: Weights,
+        limits: Limits = Limits(),
+    ) -> None:
         self._spec, self._limits = spec, limits
         texts_with_gates = limits.gate_bytes // (N_GATES * options.lstm.dim * np.float32().nbytes)
         self._texts_in_block = max(1, min(limits.texts_in_block, texts_with_gates))
-        self._half_dim, self._n_layers = options.lstm.projection_dim, 1 + options.lstm.n_layers
-        token_encoder = TokenEncoder(options, weights)
-        begin, end = token_encoder.encode([BEGIN_SENTENCE, END_SENTENCE])
+        self._half_dim = options.lstm.projection_dim
+        self._split = find_tokenizer(description.tokenizer, lowercase=description.lowercase)
         self._centre = weights.read(CENTRE) if CENTRE in weights else np.zeros(options.dim, dtype=np.float32)
-        self._forward = DirectionalLstm(options.lstm, weights, direction=0, boundary=begin[np.newaxis])
-        self._backward = DirectionalLstm(options.lstm, weights, direction=1, boundary=end[np.newaxis])
+        token_encoder = TokenEncoder(options, weights)
+        start_tokens = self._start_tokens(description)
+        begin, end, *start = token_encoder.encode([BEGIN_SENTENCE, END_SENTENCE, *start_tokens])
+        before = [begin, *start, end] if start else []
+        layer_weights = description.layer_weights
+        self._forward = DirectionalLstm(options.lstm, weights, 0, np.array([*before, begin]), layer_weights)
+        self._backward = DirectionalLstm(options.lstm, weights, 1, np.array([*before[::-1], end]), layer_weights)
+        # A weighted sum is the mix already; the plain one has to be divided once more.
+        self._layers_averaged = 1 + options.lstm.n_layers if layer_weights is None else 1
         self._vocabulary = Vocabulary(token_encoder, limits.vocabulary_bytes // begin.nbytes)
 
     @classmethod
@@ -67,7 +81,7 @@ class Elmo:
         spec = read_spec(directory)
         options = read_options(directory / OPTIONS_FILE)
         with open_weights(directory / WEIGHTS_FILE, options) as weights:
-            return cls(spec, options, weights, limits)
+            return cls(spec, read_description(directory), options, weights, limits)
 
     @property
     def spec(self) -> EmbedderSpec:
@@ -80,35 +94,36 @@ class Elmo:
         return self._spec.dim
 
     def tokenize(self, texts: Sequence[str]) -> list[list[str]]:
-        """Split texts as embedder.json says: at (Unicode's) white space or into words, perhaps lower-cased before."""
-        return [self._tokens(text) for text in texts]
+        """Split texts as embedder.json says, perhaps lower-cased before; some, blank ones say, have no token."""
+        return [self._split(text) for text in texts]
 
     def embed(self, texts: Sequence[str], *, max_tokens: int = MAX_TOKENS) -> FloatArray:
         """Return the vectors of texts, shape (n_texts, dim), in the order of the texts.
 
-        Only the first `max_tokens` tokens of a text count. Raises InputRefused, before any work is done, when
-        a text holds no token: the mean of nothing is no vector.
+        Only the first `max_tokens` tokens of a text count. Raises InputRefused, before any is embedded, when a text
+        holds no token: the mean of nothing is no vector.
         """
         if max_tokens < 1:
             raise InputRefused(f"max_tokens is {max_tokens}", hint="let at least 1 token of a text count")
-        for index, text in enumerate(texts):
-            if not text or text.isspace():
-                raise _no_token(index)
-        return self._embed((self._tokens(text)[:max_tokens] for text in texts), len(texts))
+        return self.embed_tokens([self._split(text)[:max_tokens] for text in texts])
 
     def embed_tokens(self, tokenized: Sequence[Sequence[str]]) -> FloatArray:
         """Return the vectors of texts that are split already, shape (n_texts, dim); see `embed`."""
         for index, tokens in enumerate(tokenized):
             if not tokens:
-                raise _no_token(index)
-        return self._embed(tokenized, len(tokenized))
+                raise InputRefused(f"text {index} holds no token", hint="leave out texts of nothing but white space")
+        return self._embed(tokenized)
 
-    def _tokens(self, text: str) -> list[str]:
-        config = self._spec.config
-        return tokenize(text, str(config["tokenizer"]), lowercase=bool(config["lowercase"]))
+    def _start_tokens(self, description: Description) -> list[str]:
+        if description.start_state == ZERO:
+            return []
+        if not (tokens := self._split(description.start_text)):
+            problem = f"start_text {description.start_text!r} holds no token"
+            raise WeightsError(f"{self._spec.directory}/{DESCRIPTION_FILE}: {problem}", hint="set it to a sentence")
+        return tokens
 
-    def _embed(self, tokenized: Iterable[Sequence[str]], n_texts: int) -> FloatArray:
-        vectors = np.empty((n_texts, self.dim), dtype=np.float32)
+    def _embed(self, tokenized: Sequence[Sequence[str]]) -> FloatArray:
+        vectors = np.empty((len(tokenized), self.dim), dtype=np.float32)
         start = 0
         for rows in self._chunks(tokenized):
             chunk = vectors[start : start + len(rows.lengths)]
@@ -125,7 +140,7 @@ class Elmo:
             start += len(chunk)
         return vectors
 
-    def _chunks(self, tokenized: Iterable[Sequence[str]]) -> Iterator[TokenRows]:
+    def _chunks(self, tokenized: Sequence[Sequence[str]]) -> Iterator[TokenRows]:
         """Yield rows of token numbers, which hold until the next chunk is asked for."""
         tokens: list[int] = []
         lengths: list[int] = []
@@ -150,8 +165,4 @@ class Elmo:
             for level, states in lstm.walk(trie_levels(rows, block), inputs):
                 if len(level.ended_rows):
                     totals = tf.gather(states.totals, level.ended_nodes).numpy()
-                    halves[level.ended_rows] = totals / np.float32(level.depth * self._n_layers)
-
-
-def _no_token(index: int) -> InputRefused:
-    return InputRefused(f"text {index} holds no token", hint="leave out texts of nothing but white space")
+                    halves[level.ended_rows] = totals / np.float32(level.depth * self._layers_averaged)

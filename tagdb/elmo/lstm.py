@@ -6,7 +6,7 @@ which is the sum over the whole text where a text ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tagdb.elmo._tensorflow import tf, trace
@@ -28,8 +28,8 @@ class NodeStates(NamedTuple):
     """The states of a level's nodes.
 
     `cells[layer][slice]` has shape (n_nodes, units). `outputs[layer]`, of shape (n_nodes, projection_dim), is
-    the recurrent output before any skip connection; `totals`, of the same shape, sums all layers over the
-    prefix.
+    the recurrent output before any skip connection; `totals`, of the same shape, sums all layers, each times its
+    weight, over the prefix.
     """
 
     cells: tuple[tuple[Any, ...], ...]
@@ -50,17 +50,24 @@ class TokenInputs(NamedTuple):
 
 
 class DirectionalLstm:
-    """The layers of one direction (0 forward, 1 backward), which begin by reading `boundary`.
+    """The layers of one direction (0 forward, 1 backward), which read `opening` from the zero state before any text.
 
-    The state before `boundary` is zero. `boundary`, of shape (1, projection_dim), is the vector of the
-    sentence's begin (forward) or end (backward).
+    `opening`, of shape (n_tokens, projection_dim), ends with the vector of the sentence's begin (forward) or end
+    (backward). `layer_weights`, layer 0's first, multiply the layers in `totals`; None leaves them as they are.
     """
 
-    def __init__(self, options: LstmOptions, weights: Weights, direction: int, boundary: FloatArray) -> None:
-        self._options = options
+    def __init__(
+        self,
+        options: LstmOptions,
+        weights: Weights,
+        direction: int,
+        opening: FloatArray,
+        layer_weights: Sequence[float] | None = None,
+    ) -> None:
+        self._options, self._layer_weights = options, layer_weights
         self._layers = [_Layer(options, weights, lstm_cell_name(direction, layer)) for layer in range(options.n_layers)]
         self._advance = trace(self._compute, self._signature())
-        self._root = self._read(boundary)
+        self._root = self._read(opening)
 
     def prepare(self, vectors: FloatArray) -> TokenInputs:
         """Return what `walk` needs of the tokens of its levels, from their vectors, commonest token first."""
@@ -77,12 +84,14 @@ class DirectionalLstm:
             states = self._advance(inputs, states, tokens, parents)
             yield level, states
 
-    def _read(self, boundary: FloatArray) -> NodeStates:
-        _, states, _, _ = self._signature()
-        zero: NodeStates = tf.nest.map_structure(lambda spec: tf.zeros((1, spec.shape[1])), states)
-        node = tf.zeros((1,), tf.int32)
-        root: NodeStates = self._advance(self.prepare(boundary), zero, node, node)
-        return root._replace(totals=zero.totals)
+    def _read(self, opening: FloatArray) -> NodeStates:
+        """Return the states of a trie's root, whose totals do not count what was read before the text."""
+        _, signature, _, _ = self._signature()
+        zero: NodeStates = tf.nest.map_structure(lambda spec: tf.zeros((1, spec.shape[1])), signature)
+        states, inputs, parent = zero, self.prepare(opening), tf.zeros((1,), tf.int32)
+        for position in range(len(opening)):
+            states = self._advance(inputs, states, tf.constant([position], tf.int32), parent)
+        return states._replace(totals=zero.totals)
 
     def _signature(self) -> tuple[Any, ...]:
         n_layers = self._options.n_layers
@@ -96,7 +105,7 @@ class DirectionalLstm:
         """Advance from the level above; `tokens`, in ascending order, and `parents` have shape (n_nodes,)."""
         before: NodeStates = tf.nest.map_structure(lambda rows: tf.gather(rows, parents), above)
         x = tf.gather(inputs.vectors, tokens)
-        totals = before.totals + x
+        totals = before.totals + self._weighted(x, 0)
         cells, outputs = [], []
         for depth, layer in enumerate(self._layers):
             if depth == 0:
@@ -107,8 +116,11 @@ class DirectionalLstm:
             cells.append(layer_cells)
             outputs.append(output)
             x = x + output if depth > 0 and self._options.use_skip_connections else output
-            totals += x
+            totals += self._weighted(x, depth + 1)
         return NodeStates(tuple(cells), tuple(outputs), totals)
+
+    def _weighted(self, x: Any, layer: int) -> Any:
+        return x if self._layer_weights is None else self._layer_weights[layer] * x
 
 
 class _Slice(NamedTuple):

@@ -65,6 +65,11 @@ class ElmoOptions:
         """Length of the vectors: the forward half and the backward half."""
         return 2 * self.lstm.projection_dim
 
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights in the datasets of the published format."""
+        return sum(math.prod(shape) for shape in self.dataset_shapes().values())
+
     def to_json(self) -> dict[str, Any]:
         """Return the content of an options.json that says the same."""
         cnn, lstm = self.char_cnn, self.lstm
@@ -157,9 +162,8 @@ def parse_options(content: dict[str, Any], path: Path) -> ElmoOptions:
     """Check the content of an options.json; `path` is where messages say it came from."""
     root = _Section(content, path, "")
     options = ElmoOptions(_char_cnn(root.section("char_cnn")), _lstm(root.section("lstm")))
-    parameters = sum(math.prod(shape) for shape in options.dataset_shapes().values())
-    if parameters > MAX_PARAMETERS:
-        problem = f"describes {parameters:,} parameters; at most {MAX_PARAMETERS:,} are taken"
+    if options.n_parameters > MAX_PARAMETERS:
+        problem = f"describes {options.n_parameters:,} parameters; at most {MAX_PARAMETERS:,} are taken"
         raise WeightsError(f"{path} {problem}", hint=COMPARE)
     return options
 

@@ -34,16 +34,25 @@ class ReferenceElmo:
             )
         return cls(json.loads((directory / "options.json").read_text()), weights)
 
-    def embed(self, tokens: Sequence[str]) -> Array:
-        """Return the mean over tokens and layers, shape (2 * projection_dim,)."""
-        mean: Array = self.layers(tokens).mean(axis=(0, 1))
-        return mean
+    def embed(
+        self, tokens: Sequence[str], *, layer_weights: Sequence[float] | None = None, start: Sequence[str] = ()
+    ) -> Array:
+        """Return the mean over tokens of the layers, weighted or averaged, shape (2 * projection_dim,)."""
+        layers = self.layers(tokens, start=start).mean(axis=0)
+        mixed: Array = layers.mean(axis=0) if layer_weights is None else np.asarray(layer_weights) @ layers
+        return mixed
 
-    def layers(self, tokens: Sequence[str]) -> Array:
-        """Return all layers of a text, shape (n_tokens, 1 + n_layers, 2 * projection_dim)."""
-        sentence = [self.token_vector(token) for token in ["<S>", *tokens, "</S>"]]
-        forward = self.direction(sentence, 0)
-        backward = self.direction(sentence[::-1], 1)[::-1]
+    def layers(self, tokens: Sequence[str], *, start: Sequence[str] = ()) -> Array:
+        """Return all layers of a text, shape (n_tokens, 1 + n_layers, 2 * projection_dim).
+
+        With `start`, another sentence has gone through both directions before.
+        """
+        earlier, sentence = (
+            [self.token_vector(token) for token in ["<S>", *words, "</S>"]] if words else []
+            for words in (start, tokens)
+        )
+        forward = self.direction(earlier + sentence, 0)[len(earlier) :]
+        backward = self.direction(earlier[::-1] + sentence[::-1], 1)[len(earlier) :][::-1]
         return np.concatenate([forward, backward], axis=2)[1:-1]
 
     def direction(self, sentence: Sequence[Array], direction: int) -> Array:

@@ -191,6 +191,12 @@ def test_no_texts_give_no_vectors(elmo: Elmo) -> None:
     assert elmo.embed(["a"]).dtype == np.float32
 
 
+def test_a_tab_is_a_token_where_spaces_alone_split(tmp_path: Path) -> None:
+    elmo = Elmo.load(write_random_elmo(tmp_path, embedder={"tokenizer": "spaces"}))
+    assert elmo.tokenize([" a  b\tc\n", "\t", "  "]) == [["a", "b\tc\n"], ["\t"], []]
+    np.testing.assert_array_equal(elmo.embed([" a  b\tc\n", "\t"]), elmo.embed_tokens([["a", "b\tc\n"], ["\t"]]))
+
+
 @pytest.mark.parametrize("texts", [["a", ""], ["a", " \n\u3000"]])
 def test_a_text_without_a_token_is_refused_by_number(elmo: Elmo, texts: list[str]) -> None:
     with pytest.raises(InputRefused, match="text 1 holds no token"):

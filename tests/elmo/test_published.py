@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -16,6 +17,7 @@ from tagdb.elmo.tries import TokenRows, trie_levels
 ROOT = Path(__file__).parents[2]
 BILM = ROOT.parent / "shared" / "fixtures" / "bilm"
 STARTER = ROOT / "tagdb" / "embedders" / "starter"
+needs_bilm = pytest.mark.skipif(not BILM.is_dir(), reason="needs bilm-tf's fixtures in ../shared/fixtures/bilm")
 
 
 def top_layer(elmo: Elmo, tokens: Sequence[str]) -> NDArray[np.float32]:
@@ -30,17 +32,41 @@ def top_layer(elmo: Elmo, tokens: Sequence[str]) -> NDArray[np.float32]:
     return np.array([halves[0], halves[1][::-1]])
 
 
-@pytest.mark.skipif(not BILM.is_dir(), reason="needs bilm-tf's fixtures in ../shared/fixtures/bilm")
+def bilm(directory: Path, embedder: dict[str, Any]) -> Elmo:
+    (directory / "options.json").symlink_to(BILM / "options.json")
+    (directory / "weights.hdf5").symlink_to(BILM / "lm_weights.hdf5")
+    (directory / "embedder.json").write_text(json.dumps(embedder))
+    return Elmo.load(directory)
+
+
+def fixture(number: int, sentence: int) -> NDArray[np.float32]:
+    """Return a sentence's vectors in bilm-tf's top layer, shape (2 directions, n_tokens, projection_dim)."""
+    with h5py.File(BILM / f"lm_embeddings_{number}.hdf5", "r") as file:
+        expected: NDArray[np.float32] = file[str(sentence)][()]
+    assert np.abs(expected).max() > 0.5
+    return expected
+
+
+@needs_bilm
 def test_top_layer_equals_bilm_tf(tmp_path: Path) -> None:
-    (tmp_path / "options.json").symlink_to(BILM / "options.json")
-    (tmp_path / "weights.hdf5").symlink_to(BILM / "lm_weights.hdf5")
-    elmo = Elmo.load(tmp_path)
-    lists = json.loads((BILM / "lm_embeddings_sentences.json").read_text())
-    for number, sentences in enumerate(lists):
-        with h5py.File(BILM / f"lm_embeddings_{number}.hdf5", "r") as file:
-            expected = file["0"][()]  # only the first batch began from the zero state
-        assert np.abs(expected).max() > 0.5
+    elmo = bilm(tmp_path, {"layer_weights": [0, 0, 1]})
+    for number, sentences in enumerate(json.loads((BILM / "lm_embeddings_sentences.json").read_text())):
+        expected = fixture(number, 0)  # only the first sentence began from the zero state
         np.testing.assert_allclose(top_layer(elmo, sentences[0].split()), expected, atol=1e-6, rtol=1e-5)
+        pooled = np.concatenate(expected.mean(axis=1))
+        np.testing.assert_allclose(elmo.embed(sentences[:1])[0], pooled, atol=1e-6, rtol=1e-5)
+
+
+@needs_bilm
+@pytest.mark.parametrize("number", range(3))
+def test_a_start_text_does_what_bilm_tfs_state_does(tmp_path: Path, number: int) -> None:
+    first, second, *_ = json.loads((BILM / "lm_embeddings_sentences.json").read_text())[number]
+    warm = {"start_state": "frozen-warm", "start_text": first}
+    elmo = bilm(tmp_path, {"layer_weights": [0, 0, 1], **warm})
+    expected = fixture(number, 1)  # bilm-tf had read the first sentence before, and kept its state
+    np.testing.assert_allclose(top_layer(elmo, second.split()), expected, atol=1e-6, rtol=1e-5)
+    pooled = np.concatenate(expected.mean(axis=1))
+    np.testing.assert_allclose(elmo.embed([second])[0], pooled, atol=1e-6, rtol=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagdb.elmo.tokenizers import TOKENIZERS, WHITESPACE, WORDS, tokenize
+from tagdb.elmo._tensorflow import tf
+from tagdb.elmo.tokenizers import SPACES, TOKENIZERS, WHITESPACE, WORDS, tokenize
 
 
 @pytest.mark.parametrize(
@@ -64,16 +65,42 @@ def test_white_space_alone_splits_where_that_is_asked_for() -> None:
     assert tokenize("What?\tis  this!", WHITESPACE, lowercase=False) == ["What?", "is", "this!"]
 
 
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("  two  spaces ", ["two", "spaces"]),
+        ("dogs  are in\nfog here", ["dogs", "are", "in\nfog", "here"]),
+        ("a\tb\u00a0c\u3000d e", ["a\tb\u00a0c\u3000d", "e"]),
+        (" ", []),
+        ("\t", ["\t"]),
+    ],
+)
+def test_spaces_alone_split_where_that_is_asked_for(text: str, tokens: list[str]) -> None:
+    assert tokenize(text, SPACES, lowercase=False) == tokens
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.text(st.sampled_from(" \t\n\r\x00\u00a0\u3000aé.日"), max_size=12), min_size=1, max_size=20))
+def test_spaces_are_where_tensorflow_splits(texts: list[str]) -> None:
+    tokens = [tokenize(text, SPACES, lowercase=False) for text in texts]
+    current = tf.RaggedTensor.from_sparse(tf.compat.v1.string_split(texts, sep=" ")).numpy()
+    assert [[token.decode() for token in row] for row in current] == tokens
+    # Its successor keeps the empty tokens between two spaces.
+    successor = tf.strings.split(texts, sep=" ").to_list()
+    assert [[token.decode() for token in row if token] for row in successor] == tokens
+
+
 @given(st.text(max_size=60))
 def test_tokens_come_in_order_from_the_text_and_any_text_but_blanks_has_one(text: str) -> None:
     for tokenizer in TOKENIZERS:
+        separators = " " if tokenizer == SPACES else None
         tokens = tokenize(text, tokenizer, lowercase=False)
         place = 0
         for token in tokens:
             assert token
-            assert not any(character.isspace() for character in token)
+            assert all(character.strip(separators) for character in token)
             place = text.index(token, place) + len(token)
-        assert bool(tokens) == bool(text.strip())
+        assert bool(tokens) == bool(text.strip(separators))
 
 
 @given(st.text(max_size=60))

@@ -12,7 +12,7 @@ from typing import Any
 
 from tagdb.config import VERSION
 from tagdb.elmo.spec import WEIGHTS_FILE, read_spec
-from tagdb.elmo.tokenizers import WHITESPACE, WORDS
+from tagdb.elmo.tokenizers import SPACES, WHITESPACE, WORDS
 from tagdb.elmo.training.checkpoint import Epoch
 from tagdb.elmo.training.corpus import Facts
 from tagdb.elmo.training.files import write_text
@@ -21,7 +21,11 @@ from tagdb.elmo.training.settings import Settings
 CARD, CARD_DATA = "model-card.md", "model-card.json"
 NOT_STATED = "not stated"
 _SIZES = ("cell_dim", "projection_dim", "n_layers", "n_filters", "n_highway", "lowercase", "tokenizer")
-_TOKENS = {WHITESPACE: "split at white space", WORDS: "words, without the punctuation between them"}
+_TOKENS = {
+    SPACES: "split at spaces",
+    WHITESPACE: "split at white space",
+    WORDS: "words, without the punctuation between them",
+}
 _EXPLANATION = (
     "Losses are of the training texts, in nats, with a sampled softmax. Perplexity is per token of held-out texts, "
     "over all words, the geometric mean of both directions; the last column is the share of held-out tagged texts "
@@ -102,7 +106,7 @@ def _markdown(data: dict[str, Any]) -> str:
         + (", less the mean vector of the tagged texts" if data["tagged_texts"] else ""),
         "shape": f"{size['n_layers']} layers in each direction, cells of {size['cell_dim']} projected to "
         f"{size['projection_dim']}; {size['n_filters']} character filters, {size['n_highway']} highway layers",
-        "tokens are": f"{_TOKENS[size['tokenizer']]}{', lower-cased' if size['lowercase'] else ''}",
+        "tokens are": f"{_TOKENS.get(size['tokenizer'], size['tokenizer'])}{', lower-cased' if size['lowercase'] else ''}",
         "weights": f"{data['bytes'] / 1e6:.1f} MB",
         "fingerprint": f"`{data['fingerprint']}`",
         "corpus": data["corpus"],
