@@ -26,8 +26,7 @@ def _run_on(connection: object) -> None:
         target_metadata=tables.metadata,
         version_table_schema="tagdb",
         include_schemas=True,
-        include_name=lambda name, kind, _parents: name == "tagdb" if kind == "schema" else True,
-        include_object=schema.belongs_to_migrations,
+        include_name=schema.belongs_to_migrations,
         compare_server_default=True,
     )
     with context.begin_transaction():

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Progress(Protocol):
@@ -63,3 +67,32 @@ class EmbedderSpec:
     dim: int
     directory: str
     config: dict[str, object]
+
+
+class Embedder(Protocol):
+    """A model that gives each text one vector, the same whatever the text is embedded with."""
+
+    @property
+    def spec(self) -> EmbedderSpec:
+        """What identifies it."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        ...
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[str]]:
+        """Split texts into what `embed_tokens` takes; a text that holds nothing to embed has no token."""
+        ...
+
+    def embed(self, texts: Sequence[str], *, max_tokens: int = ...) -> NDArray[np.float32]:
+        """Return the vectors of texts, shape (n_texts, dim), from the first `max_tokens` tokens of each."""
+        ...
+
+    def embed_tokens(self, tokenized: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        """Return the vectors of texts that are split already, shape (n_texts, dim).
+
+        Raises InputRefused when one of them cannot be given a vector.
+        """
+        ...

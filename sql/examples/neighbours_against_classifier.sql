@@ -1,9 +1,8 @@
 -- Of the questions the classifier is least sure of: which have another label by the vote of their five nearest
--- questions with a known one?
+-- questions with a known one, among the hundred nearest?
 WITH doubtful AS (
-    SELECT l.question_id, l.label, l.probability, e.embedding
+    SELECT l.question_id, l.label, l.probability
     FROM tagdb.labels l
-    JOIN tagdb.embedding e USING (question_id)
     JOIN questions q ON q.id = l.question_id
     WHERE q.label IS NULL
     ORDER BY l.probability, l.question_id
@@ -19,10 +18,10 @@ CROSS JOIN LATERAL (
     SELECT nearest.label, count(*) AS votes
     FROM (
         SELECT q.label
-        FROM tagdb.embedding e
-        JOIN questions q ON q.id = e.question_id
+        FROM tagdb.nearest_questions(d.question_id, 100) n
+        JOIN questions q ON q.id = n.nearest
         WHERE q.label IS NOT NULL
-        ORDER BY e.embedding::halfvec(1024) <=> d.embedding::halfvec(1024)
+        ORDER BY n.distance
         LIMIT 5
     ) nearest
     GROUP BY nearest.label

@@ -11,6 +11,9 @@ SELECT id, name, kind, fingerprint, dim, directory, config, active FROM tagdb.em
 -- name: active
 SELECT id, name, kind, fingerprint, dim, directory, config, active FROM tagdb.embedder WHERE active
 
+-- name: active_has_vectors
+SELECT EXISTS (SELECT FROM tagdb.text_vector WHERE embedder_id = (SELECT id FROM tagdb.embedder WHERE active))
+
 -- name: register
 INSERT INTO tagdb.embedder (name, kind, fingerprint, dim, directory, config)
 VALUES (:name, :kind, :fingerprint, :dim, :directory, CAST(:config AS jsonb))
@@ -28,12 +31,6 @@ UPDATE tagdb.embedder SET active = false WHERE active AND id <> :id
 
 -- name: activate
 UPDATE tagdb.embedder SET active = true WHERE id = :id AND NOT active
-
--- name: delete_unused_vectors
-DELETE FROM tagdb.text_vector v USING tagdb.embedder e WHERE e.id = v.embedder_id AND NOT (e.chosen OR e.active)
-
--- name: delete_unused_tag_vectors
-DELETE FROM tagdb.tag_vector v USING tagdb.embedder e WHERE e.id = v.embedder_id AND NOT (e.chosen OR e.active)
 
 -- name: delete_unused_failures
 DELETE FROM tagdb.failure f USING tagdb.embedder e WHERE e.id = f.embedder_id AND NOT (e.chosen OR e.active)

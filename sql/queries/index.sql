@@ -1,26 +1,26 @@
--- The HNSW indexes: on the half-precision form of the vectors, a third of the size and twice as fast to build.
+-- The HNSW indexes, one a partition: on the half-precision form of the vectors, a third of the size and twice as fast
+-- to build.
 
--- name: build_text_vector
-CREATE INDEX text_vector_hnsw ON tagdb.text_vector USING hnsw ((embedding::halfvec(1024)) halfvec_cosine_ops)
+-- name: build
+CREATE INDEX {index} ON tagdb.{table} USING hnsw ((embedding::halfvec({dim})) halfvec_cosine_ops)
 
--- name: build_tag_vector
-CREATE INDEX tag_vector_hnsw ON tagdb.tag_vector USING hnsw ((embedding::halfvec(1024)) halfvec_cosine_ops)
-
--- name: drop_text_vector
-DROP INDEX IF EXISTS tagdb.text_vector_hnsw
-
--- name: drop_tag_vector
-DROP INDEX IF EXISTS tagdb.tag_vector_hnsw
+-- name: drop
+DROP INDEX IF EXISTS tagdb.{index}
 
 -- name: status
-SELECT t.relation, t.index_name,
+-- Of the embedder in use, then of the one that a switch under way leads to.
+SELECT r.relation, e.id AS embedder_id, e.name AS embedder, e.dim, e.active,
     i.indexrelid IS NOT NULL AND i.indisvalid AS built,
     coalesce(pg_relation_size(i.indexrelid), 0) AS bytes,
-    (SELECT CASE t.relation WHEN 'text_vector' THEN (SELECT count(*) FROM tagdb.text_vector)
-        ELSE (SELECT count(*) FROM tagdb.tag_vector) END) AS vectors
-FROM (VALUES ('text_vector', 'text_vector_hnsw'), ('tag_vector', 'tag_vector_hnsw')) AS t (relation, index_name)
-LEFT JOIN pg_index i ON i.indexrelid = to_regclass('tagdb.' || t.index_name)
+    CASE r.relation
+        WHEN 'text_vector' THEN (SELECT count(*) FROM tagdb.text_vector WHERE embedder_id = e.id)
+        ELSE (SELECT count(*) FROM tagdb.tag_vector WHERE embedder_id = e.id) END AS vectors
+FROM tagdb.embedder e
+CROSS JOIN (VALUES (1, 'text_vector'), (2, 'tag_vector')) AS r (place, relation)
+LEFT JOIN pg_index i ON i.indexrelid = to_regclass(format('tagdb.%s_%s_hnsw', r.relation, e.id))
+WHERE e.chosen OR e.active
+ORDER BY e.active DESC, r.place
 
 -- name: progress
 SELECT tuples_done FROM pg_stat_progress_create_index
-WHERE datname = current_database() AND relid = to_regclass('tagdb.' || :relation)
+WHERE datname = current_database() AND relid = to_regclass('tagdb.' || :table)

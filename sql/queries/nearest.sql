@@ -1,9 +1,8 @@
--- Nearest tags and nearest questions by cosine distance. Over an index, distances are those of half precision.
+-- Nearest tags and nearest questions by cosine distance. Over an index, distances are those of half precision; its
+-- expression names the dimension, and so do the queries that are to use it.
 
 -- name: tag_embedding
-SELECT t.embedding::text
-FROM tagdb.tag_vector t JOIN tagdb.embedder e ON e.id = t.embedder_id AND e.active
-WHERE t.tag = :tag
+SELECT embedding::text FROM tagdb.tag_vector WHERE embedder_id = :embedder AND tag = :tag
 
 -- name: allow_long_scan
 -- The index goes on until enough rows passed the filters, instead of stopping at the first ef_search candidates.
@@ -12,10 +11,10 @@ SELECT set_config('hnsw.iterative_scan', 'strict_order', true),
     set_config('hnsw.ef_search', CAST(least(1000, greatest(100, 2 * CAST(:k AS integer))) AS text), true)
 
 -- name: tags
-SELECT t.tag, t.questions, t.embedding::halfvec(1024) <=> CAST(:origin AS vector)::halfvec(1024) AS distance
+SELECT t.tag, t.questions, t.embedding::halfvec({dim}) <=> CAST(:origin AS vector)::halfvec({dim}) AS distance
 FROM tagdb.tag_vector t
 WHERE t.embedder_id = :embedder AND t.tag IS DISTINCT FROM :except
-ORDER BY t.embedding::halfvec(1024) <=> CAST(:origin AS vector)::halfvec(1024)
+ORDER BY t.embedding::halfvec({dim}) <=> CAST(:origin AS vector)::halfvec({dim})
 LIMIT :k
 
 -- name: tags_exact
@@ -26,12 +25,12 @@ ORDER BY distance, t.tag
 LIMIT :k
 
 -- name: questions
-SELECT q.question_id, t.text, v.embedding::halfvec(1024) <=> CAST(:origin AS vector)::halfvec(1024) AS distance
+SELECT q.question_id, t.text, v.embedding::halfvec({dim}) <=> CAST(:origin AS vector)::halfvec({dim}) AS distance
 FROM tagdb.text_vector v
 JOIN tagdb.question q USING (text_id)
 JOIN tagdb.text t ON t.id = v.text_id
 WHERE v.embedder_id = :embedder AND {condition}
-ORDER BY v.embedding::halfvec(1024) <=> CAST(:origin AS vector)::halfvec(1024)
+ORDER BY v.embedding::halfvec({dim}) <=> CAST(:origin AS vector)::halfvec({dim})
 LIMIT :k
 
 -- name: questions_exact

@@ -83,6 +83,6 @@ def _print(found: Sequence[IndexStatus], *, as_json: bool) -> None:
             print_json(asdict(each))
         return
     print_table(
-        ((i.relation, i.built, i.vectors, f"{i.bytes / 2**20:.1f} MB" if i.built else None) for i in found),
-        ("on", "built", "vectors", "size"),
+        ((i.relation, i.built, i.vectors, f"{i.bytes / 2**20:.1f} MB" if i.built else None, i.embedder) for i in found),
+        ("on", "built", "vectors", "size", "embedder"),
     )

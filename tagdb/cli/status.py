@@ -57,7 +57,8 @@ def _print(picture: Status) -> None:
     }
     for index in picture.indexes:
         size = f"{index.bytes / 2**20:,.0f} MB on {index.vectors:,} vectors"
-        facts[f"index on {index.relation}"] = size if index.built else f"none ({index.vectors:,} vectors)"
+        where = index.relation if index.active else f"{index.relation} after the switch"
+        facts[f"index on {where}"] = size if index.built else f"none ({index.vectors:,} vectors)"
     if last:
         facts["last run"] = f"{last['command']} at {last['started_at']:%Y-%m-%d %H:%M:%S}: {last['status']}"
     print_facts(facts)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy
 
@@ -18,7 +18,7 @@ from tagdb.errors import SchemaMismatch, Unavailable
 
 _MIGRATION_LOCK = 0x7461676462  # "tagdb" in ASCII
 _DIGEST_COMMENT = "tagdb routines "
-_BUILT_LATER = ("text_vector_hnsw", "tag_vector_hnsw")
+_PARTITION = re.compile(r"(text|tag)_vector_\d+")
 
 
 @cache
@@ -85,11 +85,11 @@ def exclusive(connection: sqlalchemy.Connection) -> Iterator[None]:
         yield
 
 
-def belongs_to_migrations(_item: Any, name: str | None, kind: str, _reflected: bool, _compare_to: Any) -> bool:
-    """Tell alembic what it answers for: not the indexes that are built after bulk work, nor its own table."""
-    if kind == "index":
-        return name not in _BUILT_LATER
-    return not (kind == "table" and name == "alembic_version")
+def belongs_to_migrations(name: str | None, kind: str, _parents: object) -> bool:
+    """Tell alembic what it answers for: schema tagdb without the partitions that embedders get, and its own table."""
+    if kind == "schema":
+        return name == "tagdb"
+    return not (kind == "table" and name and (name == "alembic_version" or _PARTITION.fullmatch(name)))
 
 
 def _refuse_newer(found: str) -> None:

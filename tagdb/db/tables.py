@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-DIM = 1024
+from tagdb.db.partitions import LARGEST_DIM
 
 NAMING = {
     "pk": "%(table_name)s_pkey",
@@ -72,7 +72,7 @@ embedder = Table(
     ),
     _now("created_at"),
     UniqueConstraint("fingerprint"),
-    CheckConstraint(f"dim = {DIM}", name="dim"),
+    CheckConstraint(f"dim BETWEEN 1 AND {LARGEST_DIM}", name="dim"),
     Index("embedder_chosen", "chosen", unique=True, postgresql_where=sql_text("chosen")),
     Index("embedder_active", "active", unique=True, postgresql_where=sql_text("active")),
 )
@@ -98,8 +98,9 @@ text_vector = Table(
         nullable=False,
         comment="only the first tokens, up to the cap, are in the vector",
     ),
-    Column("embedding", VECTOR(DIM), nullable=False),
+    Column("embedding", VECTOR(), nullable=False),
     _now("embedded_at"),
+    postgresql_partition_by="LIST (embedder_id)",
 )
 
 failure = Table(
@@ -134,7 +135,8 @@ tag_vector = Table(
         nullable=False,
         comment="checksum of the (question, text) pairs in the centroid",
     ),
-    Column("embedding", VECTOR(DIM), nullable=False, comment="centroid: mean vector of the tag's questions"),
+    Column("embedding", VECTOR(), nullable=False, comment="centroid: mean vector of the tag's questions"),
+    postgresql_partition_by="LIST (embedder_id)",
 )
 
 classifier = Table(
@@ -161,7 +163,7 @@ classifier_weight = Table(
     _owned_by("classifier", "classifier_id", primary_key=True),
     Column("class", Text, primary_key=True),
     Column("position", SmallInteger, nullable=False, comment="of the class in classifier.classes, from 1"),
-    Column("coef", VECTOR(DIM), nullable=False),
+    Column("coef", VECTOR(), nullable=False),
     Column("intercept", Double, nullable=False),
 )
 

@@ -1,18 +1,51 @@
-"""ELMo: exact vectors of texts, evaluated over tries of their prefixes and suffixes.
+"""ELMo: exact vectors of texts, evaluated over tries of their prefixes and suffixes; and TF-Hub modules beside it.
 
-`read_spec` identifies an embedder without loading TensorFlow; `Elmo` loads it on first use.
+`read_spec` identifies an embedder without loading TensorFlow; `load`, and `Elmo`, load it on first use.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagdb.elmo.spec import read_spec
+from tagdb.elmo import hub, spec
+from tagdb.elmo.hub import spec as hub_spec
+from tagdb.elmo.published import PUBLISHED
+from tagdb.models import Embedder, EmbedderSpec
 
 if TYPE_CHECKING:
     from tagdb.elmo.encoder import Elmo as Elmo
 
-__all__ = ["Elmo", "read_spec"]
+__all__ = ["PUBLISHED", "Elmo", "is_embedder", "is_module", "load", "read_spec"]
+
+
+def is_embedder(directory: Path) -> bool:
+    """Whether a folder holds what `load` reads: an ELMo in AllenNLP's format, or a module that tagdb took."""
+    return (directory / spec.OPTIONS_FILE).exists() or (directory / spec.DESCRIPTION_FILE).exists()
+
+
+def is_module(directory: Path) -> bool:
+    """Whether a folder holds a SavedModel, as TF-Hub's modules are."""
+    return any((directory / name).exists() for name in hub_spec.GRAPH_FILES)
+
+
+def read_spec(directory: Path) -> EmbedderSpec:
+    """Return what identifies the embedder in `directory`; see `spec.read_spec`."""
+    if spec.kind_of(directory) == hub_spec.KIND:
+        return hub.read_module_spec(directory)
+    return spec.read_spec(directory)
+
+
+def load(directory: Path) -> Embedder:
+    """Load the embedder in `directory`.
+
+    Raises EmbedderUnavailable when a file is missing, WeightsError when one is damaged or does not fit the others.
+    """
+    if spec.kind_of(directory) == hub_spec.KIND:
+        return hub.ModuleEmbedder.load(directory)
+    from tagdb.elmo.encoder import Elmo
+
+    return Elmo.load(directory)
 
 
 def __getattr__(name: str) -> Any:

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tagdb import elmo
+from tagdb.db import partitions
 from tagdb.db.connection import Database, Row, Session
-from tagdb.errors import EmbedderUnavailable
-from tagdb.models import EmbedderSpec
+from tagdb.errors import EmbedderUnavailable, InputRefused
+from tagdb.models import Embedder, EmbedderSpec, Reporter
+from tagdb.pipeline import installed
 from tagdb.pipeline.locking import exclusive
 
 DEFAULT = "starter"
-STORED_DIM = 1024
-"""Length of the vectors that the schema has columns for."""
-
-_SHIPPED = Path(__file__).resolve().parent.parent / "embedders"
+LARGEST_DIM = partitions.LARGEST_DIM
+"""The longest vectors that can be stored."""
 
 
 @dataclass(frozen=True)
@@ -43,30 +42,6 @@ class StoredEmbedder:
         return cls(row.id, row.name, row.kind, row.fingerprint, row.dim, row.directory, row.config, row.active)
 
 
-def shipped() -> list[EmbedderSpec]:
-    """Return the embedders that came with this tagdb."""
-    return [elmo.read_spec(folder) for folder in sorted(_SHIPPED.iterdir()) if (folder / "options.json").exists()]
-
-
-def locate(name_or_directory: str) -> Path:
-    """Return the folder of an embedder: a shipped one by name, any other by its path.
-
-    Raises
-    ------
-    EmbedderUnavailable : it is neither
-    """
-    candidate = _SHIPPED / name_or_directory
-    if "/" not in name_or_directory and (candidate / "options.json").exists():
-        return candidate
-    folder = Path(name_or_directory).expanduser()
-    if (folder / "options.json").exists():
-        return folder.resolve()
-    raise EmbedderUnavailable(
-        f"there is no embedder {name_or_directory!r}: neither a shipped one nor a folder with options.json",
-        hint="tagdb embedder list",
-    )
-
-
 def chosen(session: Session) -> StoredEmbedder:
     """Return the embedder that sync embeds with; a database that has none begins with the shipped default."""
     row = session.row("embedder.chosen")
@@ -86,17 +61,17 @@ def active(session: Session) -> StoredEmbedder | None:
 def use(session: Session, name_or_directory: str) -> EmbedderSpec:
     """Choose the embedder for all texts from now on; the old vectors stay until sync has made all the new ones.
 
-    Of a switch that is given up half way, what was made of it goes. Raises EmbedderUnavailable when there is no such
-    embedder, or its vectors are not of the length that is stored.
+    Raises
+    ------
+    EmbedderUnavailable : there is no such embedder, or its vectors are longer than can be indexed
     """
-    folder = locate(name_or_directory)
+    folder = installed.locate(name_or_directory)
     spec = elmo.read_spec(folder)
-    if spec.dim != STORED_DIM:
+    if spec.dim > LARGEST_DIM:
         raise EmbedderUnavailable(
-            f"embedder {spec.name!r} makes vectors of {spec.dim:,} numbers, and only {STORED_DIM:,} can be stored",
-            hint="tagdb embedder train --projection-dim 512",
+            f"vectors of embedder {spec.name!r} have {spec.dim:,} numbers; pgvector indexes {LARGEST_DIM:,} at most",
+            hint=f"take a smaller one, or train one: tagdb embedder train --projection-dim {LARGEST_DIM // 2}",
         )
-    place = folder.name if folder.parent == _SHIPPED else str(folder)
     with session.transaction():
         number = session.scalar(
             "embedder.register",
@@ -104,35 +79,37 @@ def use(session: Session, name_or_directory: str) -> EmbedderSpec:
             kind=spec.kind,
             fingerprint=spec.fingerprint,
             dim=spec.dim,
-            directory=place,
+            directory=installed.place(folder),
             config=json.dumps(spec.config),
         )
+        partitions.create(session, number, spec.dim)
         session.execute("embedder.unchoose", id=number)
         session.execute("embedder.choose", id=number)
-        if session.row("embedder.active") is None:
+        if not session.scalar("embedder.active_has_vectors"):
+            session.execute("embedder.deactivate", id=number)
             session.execute("embedder.activate", id=number)
-        _delete_unused(session)
+        session.execute("embedder.delete_unused_failures")
     return spec
 
 
-def load(stored: StoredEmbedder) -> elmo.Elmo:
+def load(stored: StoredEmbedder) -> Embedder:
     """Load the model of a registered embedder, having made sure that it is the same one.
 
     Raises
     ------
     EmbedderUnavailable : its files are not here, or are no longer those the vectors were made with
     """
-    folder = locate(stored.directory)
+    folder = installed.locate(stored.directory)
     if elmo.read_spec(folder).fingerprint != stored.fingerprint:
         raise EmbedderUnavailable(
             f"the files of embedder {stored.name!r} in {folder} have changed since it was chosen",
             hint=f"switch to what is there now: tagdb embedder use {stored.directory}",
         )
-    return elmo.Elmo.load(folder)
+    return installed.load(folder)
 
 
 def promote(session: Session, embedder: StoredEmbedder) -> bool:
-    """Let everything read the chosen embedder, now that no text or tag lacks its vector; the old one's vectors go.
+    """Let everything read the chosen embedder, now that no text or tag lacks its vector.
 
     Returns whether there was a switch to finish.
     """
@@ -141,60 +118,58 @@ def promote(session: Session, embedder: StoredEmbedder) -> bool:
     with session.transaction():
         session.execute("embedder.deactivate", id=embedder.id)
         session.execute("embedder.activate", id=embedder.id)
-        _delete_unused(session)
+        session.execute("embedder.delete_unused_failures")
     return True
 
 
-def _delete_unused(session: Session) -> None:
-    """Delete what embedders made that are neither chosen nor active."""
-    for relation in ("vectors", "tag_vectors", "failures"):
-        session.execute(f"embedder.delete_unused_{relation}")
-
-
-def describe(name_or_directory: str) -> EmbedderSpec:
-    """Return what an embedder is, without loading its model."""
-    return elmo.read_spec(locate(name_or_directory))
+def drop_unused(session: Session, reporter: Reporter) -> None:
+    """Drop the vectors of embedders that are neither chosen nor active, or say why that has to wait."""
+    if obstacle := partitions.drop_unused(session):
+        reporter.say(f"the former embedder's vectors stay until the next sync: {obstacle}")
 
 
 def choose(database: Database, name_or_directory: str) -> EmbedderSpec:
-    """Choose the embedder of a database; see `use`."""
+    """Choose the embedder of a database, see `use`; of a switch that is given up half way, what was made of it goes."""
     with database.session() as session, exclusive(session):
-        return use(session, name_or_directory)
+        spec = use(session, name_or_directory)
+        partitions.drop_unused(session)
+        return spec
 
 
 def overview(database: Database) -> list[dict[str, Any]]:
-    """Return the shipped embedders and those the database has met, each with its vectors there and its part in it."""
+    """Return the embedders of this machine and those the database has met, each with its vectors and part there."""
     with database.session() as session:
-        rows = {row.fingerprint: row for row in session.rows("embedder.all")}
-    listed = [
-        {
-            "name": row.name,
-            "kind": row.kind,
-            "dim": row.dim,
-            "fingerprint": row.fingerprint,
-            "vectors": row.vectors,
-            "state": _state(row),
-            "directory": row.directory,
-        }
-        for row in rows.values()
+        rows = session.rows("embedder.all")
+    met = {row.fingerprint for row in rows}
+    here = [(spec, "shipped") for spec in installed.shipped()] + [(spec, "added") for spec in installed.added()]
+    return [
+        *(_listed(row, row.vectors, _state(row)) for row in rows),
+        *(_listed(spec, 0, state) for spec, state in here if spec.fingerprint not in met),
     ]
-    listed += [
-        {
-            "name": spec.name,
-            "kind": spec.kind,
-            "dim": spec.dim,
-            "fingerprint": spec.fingerprint,
-            "vectors": 0,
-            "state": "shipped",
-            "directory": spec.directory,
-        }
-        for spec in shipped()
-        if spec.fingerprint not in rows
-    ]
-    return listed
+
+
+def _listed(each: Row | EmbedderSpec, vectors: int, state: str) -> dict[str, Any]:
+    names = ("name", "kind", "dim", "fingerprint", "directory")
+    return {**{name: getattr(each, name) for name in names}, "vectors": vectors, "state": state}
 
 
 def _state(row: Row) -> str:
     if row.active:
         return "in use" if row.chosen else "in use until the next sync is complete"
     return "chosen: sync switches to it" if row.chosen else "no"
+
+
+def remove(database: Database, name: str) -> None:
+    """Delete the files of an added embedder that the database does not use.
+
+    Raises
+    ------
+    EmbedderUnavailable : none was added under this name
+    InputRefused : sync, or a switch under way, still needs it
+    """
+    folder = installed.added_under(name)
+    with database.session() as session, exclusive(session):
+        used = [row.directory for row in session.rows("embedder.all") if row.chosen or row.active]
+        if installed.place(folder) in used:
+            raise InputRefused(f"the database embeds with {name!r}", hint=f"tagdb embedder use {DEFAULT} && tagdb sync")
+        installed.remove(name)

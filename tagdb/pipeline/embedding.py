@@ -7,20 +7,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tagdb.db import copy
 from tagdb.db.connection import Database, Session
 from tagdb.errors import InputRefused
-from tagdb.models import Progress, Reporter
+from tagdb.models import Embedder, Progress, Reporter
 from tagdb.pipeline import embedders
 from tagdb.pipeline.embedders import StoredEmbedder
 from tagdb.pipeline.stopping import finishing_blocks
-
-if TYPE_CHECKING:
-    from tagdb.elmo import Elmo
 
 DEFAULT_BLOCK = 8192
 DEFAULT_MAX_TOKENS = 512
@@ -95,7 +91,7 @@ def embed_due(
 
 def _embed_blocks(
     session: Session,
-    encoder: Elmo,
+    encoder: Embedder,
     store: Callable[[Block], None],
     max_tokens: int,
     size: int,
@@ -116,7 +112,7 @@ def _embed_blocks(
             storing.result()
 
 
-def _embed(text_ids: Sequence[int], texts: Sequence[str], encoder: Elmo, max_tokens: int) -> Block:
+def _embed(text_ids: Sequence[int], texts: Sequence[str], encoder: Embedder, max_tokens: int) -> Block:
     block, kept = Block(), []
     for text_id, tokens in zip(text_ids, encoder.tokenize(texts), strict=True):
         if not tokens:
@@ -130,7 +126,7 @@ def _embed(text_ids: Sequence[int], texts: Sequence[str], encoder: Elmo, max_tok
     return block
 
 
-def _isolate(block: Block, tokenized: Sequence[Sequence[str]], encoder: Elmo) -> None:
+def _isolate(block: Block, tokenized: Sequence[Sequence[str]], encoder: Embedder) -> None:
     """Embed the block's texts; where the encoder refuses, halve until the text that it refuses stands alone."""
     refused: dict[int, str] = {}
 

@@ -6,6 +6,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 
+from tagdb.db import partitions, queries
 from tagdb.db.connection import Database, Session
 from tagdb.errors import TagdbError
 from tagdb.models import Progress, Reporter
@@ -20,9 +21,16 @@ _POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class IndexStatus:
-    """One index: what it is on, whether it stands, its size, and how many vectors there are to index."""
+    """One index: whose vectors it is on, whether it stands, its size, and how many vectors there are to index.
+
+    The embedder is `active` unless a switch to it is under way.
+    """
 
     relation: str
+    embedder_id: int
+    embedder: str
+    dim: int
+    active: bool
     built: bool
     bytes: int
     vectors: int
@@ -32,14 +40,19 @@ class IndexStatus:
         """Whether there are enough vectors for the index to pay."""
         return self.vectors >= ENOUGH[self.relation]
 
+    def statement(self, name: str) -> str:
+        """Return the query of that name, put together for this index."""
+        table = partitions.name(self.relation, self.embedder_id)
+        return queries.topic("index")[name].format(table=table, index=f"{table}_hnsw", dim=self.dim)
+
 
 def status(session: Session) -> list[IndexStatus]:
-    """Return the state of both indexes."""
-    return [IndexStatus(r.relation, r.built, r.bytes, r.vectors) for r in session.rows("index.status")]
+    """Return the state of the two indexes of the active embedder, and of those of one that is being switched to."""
+    return [IndexStatus(**row._asdict()) for row in session.rows("index.status")]
 
 
 def show(database: Database) -> list[IndexStatus]:
-    """Return the state of both indexes, on a connection of its own."""
+    """Return the state of the indexes, on a connection of its own."""
     with database.session() as session:
         return status(session)
 
@@ -55,33 +68,38 @@ def build(database: Database, reporter: Reporter) -> list[IndexStatus]:
 
 
 def drop(database: Database) -> list[IndexStatus]:
-    """Drop both indexes."""
+    """Drop the indexes."""
     with database.session() as session, exclusive(session), recorded(session, "index drop", {}):
-        for relation in ENOUGH:
-            session.execute(f"index.drop_{relation}")
+        for each in status(session):
+            drop_one(session, each)
         return status(session)
+
+
+def drop_one(session: Session, index: IndexStatus) -> None:
+    """Drop one index, or what an interrupted build left of it."""
+    session.run_script(index.statement("drop"))
 
 
 def build_one(database: Database, session: Session, index: IndexStatus, reporter: Reporter) -> None:
     """Build one index, reporting how many vectors are in it; an invalid left-over goes first."""
-    session.execute(f"index.drop_{index.relation}")
+    drop_one(session, index)
     with reporter.step(f"indexing {index.relation}", index.vectors, "vectors") as progress:
         finished = threading.Event()
-        watcher = threading.Thread(target=_watch, args=(database, index.relation, progress, finished), daemon=True)
+        watcher = threading.Thread(target=_watch, args=(database, index, progress, finished), daemon=True)
         watcher.start()
         try:
-            session.execute(f"index.build_{index.relation}")
+            session.run_script(index.statement("build"))
         finally:
             finished.set()
             watcher.join()
 
 
-def _watch(database: Database, relation: str, progress: Progress, finished: threading.Event) -> None:
+def _watch(database: Database, index: IndexStatus, progress: Progress, finished: threading.Event) -> None:
     """Look at how far the build is; it goes on unwatched where the server grants no second connection."""
     done = 0
     with suppress(TagdbError), database.session() as session:
         while not finished.wait(_POLL_SECONDS):
-            row = session.row("index.progress", relation=relation)
+            row = session.row("index.progress", table=partitions.name(index.relation, index.embedder_id))
             if row and row.tuples_done > done:
                 progress.advance(row.tuples_done - done)
                 done = row.tuples_done

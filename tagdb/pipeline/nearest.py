@@ -50,7 +50,7 @@ def nearest_tags(database: Database, wanted: str, k: int, reporter: Reporter, *,
         parameters = {"embedder": embedder.id, "origin": vector, "k": k, "except": wanted if is_tag else None}
         with session.transaction(read_only=True):
             session.execute("nearest.allow_long_scan", k=k)
-            rows = [] if exact else session.rows("nearest.tags", **parameters)
+            rows = [] if exact else session.rows_of(_query("tags", embedder), parameters)
             if len(rows) < k:
                 rows = session.rows("nearest.tags_exact", **parameters)
     return Neighbours(origin, [Neighbour(row.tag, row.distance, row.questions) for row in rows], k)
@@ -77,9 +77,9 @@ def nearest_questions(
         parameters = {"embedder": embedder.id, "origin": vector, "k": k}
         with userquery.refusals(), session.transaction(read_only=True):
             session.execute("nearest.allow_long_scan", k=k)
-            rows = [] if exact else session.rows_of(_questions_query("questions", condition), parameters)
+            rows = [] if exact else session.rows_of(_query("questions", embedder, condition), parameters)
             if len(rows) < k:
-                rows = session.rows_of(_questions_query("questions_exact", condition), parameters)
+                rows = session.rows_of(_query("questions_exact", embedder, condition), parameters)
     return Neighbours(origin, [Neighbour(str(row.question_id), row.distance, None, row.text) for row in rows], k)
 
 
@@ -92,7 +92,7 @@ def _embedder(session: Session) -> StoredEmbedder:
 
 def _origin(session: Session, wanted: str, embedder: StoredEmbedder, reporter: Reporter) -> tuple[str, str, bool]:
     """Return what to call the origin, its vector as text, and whether it is a tag."""
-    vector = session.scalar("nearest.tag_embedding", tag=wanted)
+    vector = session.scalar("nearest.tag_embedding", embedder=embedder.id, tag=wanted)
     if vector is not None:
         return f"tag {wanted}", vector, True
     if not wanted.strip():
@@ -111,5 +111,5 @@ def _condition(session: Session, where: str | None) -> str:
     return "q.question_id IN (\n" + checked.sql.replace(":", "\\:") + "\n)"
 
 
-def _questions_query(name: str, condition: str) -> str:
-    return queries.topic("nearest")[name].replace("{condition}", condition)
+def _query(name: str, embedder: StoredEmbedder, condition: str = "true") -> str:
+    return queries.topic("nearest")[name].replace("{dim}", str(embedder.dim)).replace("{condition}", condition)

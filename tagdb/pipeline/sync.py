@@ -146,9 +146,13 @@ def sync(
                 block_size=block_size,
             )
             result.texts_left = session.scalar("sync.count_due_texts", embedder=embedder.id)
-            _derive(session, embedder, result, reporter)
+            _average(session, embedder, result, reporter)
+            if not result.texts_left and not embedder.active:
+                _switch(database, session, embedder, result, reporter, index=index)
+            _predict(session, result, reporter)
             if index and not result.texts_left:
-                _index(database, session, result, reporter)
+                _index(database, session, embedder, result, reporter)
+            embedders.drop_unused(session, reporter)
         finally:
             _count(counts, result, embedder)
         return result
@@ -192,20 +196,37 @@ def _apply(session: Session, reporter: Reporter) -> None:
 def _make_way(session: Session, embedder: StoredEmbedder, limit: int | None) -> None:
     """Drop the index on the vectors when so many are to come that building it anew is quicker."""
     for each in indexing.status(session):
-        if each.relation == "text_vector" and each.built:
+        if (each.relation, each.embedder_id) == ("text_vector", embedder.id) and each.built:
             due = session.scalar("sync.count_due_texts", embedder=embedder.id)
             if (limit is None or due <= limit) and due > _MANY * each.vectors:
-                session.execute("index.drop_text_vector")
+                indexing.drop_one(session, each)
 
 
-def _derive(session: Session, embedder: StoredEmbedder, result: SyncResult, reporter: Reporter) -> None:
-    """Renew tag centroids and labels; once no text lacks a vector, a switch of embedders is completed in between."""
+def _average(session: Session, embedder: StoredEmbedder, result: SyncResult, reporter: Reporter) -> None:
+    """Renew tag centroids: those that are read, or that are about to be because no text lacks a vector."""
     read = embedders.active(session) if result.texts_left else embedder
     assert read is not None
     with reporter.step("averaging tags"):
         result.tags, result.tags_removed = tag_vectors.refresh(session, read)
-    if not result.texts_left and embedders.promote(session, embedder):
-        reporter.say(f"everything reads embedder {embedder.name!r} now")
+
+
+def _switch(
+    database: Database,
+    session: Session,
+    embedder: StoredEmbedder,
+    result: SyncResult,
+    reporter: Reporter,
+    *,
+    index: bool,
+) -> None:
+    """Let everything read the chosen embedder; its indexes are built first, so that neighbours are never without."""
+    if index:
+        _index(database, session, embedder, result, reporter)
+    embedders.promote(session, embedder)
+    reporter.say(f"everything reads embedder {embedder.name!r} now")
+
+
+def _predict(session: Session, result: SyncResult, reporter: Reporter) -> None:
     try:
         with reporter.step("predicting"):
             predicted = predict.write_labels(session)
@@ -216,9 +237,11 @@ def _derive(session: Session, embedder: StoredEmbedder, result: SyncResult, repo
             result.labelled, result.labels_removed = predicted.written, predicted.removed
 
 
-def _index(database: Database, session: Session, result: SyncResult, reporter: Reporter) -> None:
+def _index(
+    database: Database, session: Session, embedder: StoredEmbedder, result: SyncResult, reporter: Reporter
+) -> None:
     for each in indexing.status(session):
-        if each.worthwhile and not each.built:
+        if each.embedder_id == embedder.id and each.worthwhile and not each.built:
             indexing.build_one(database, session, each, reporter)
             result.indexed.append(each.relation)
 

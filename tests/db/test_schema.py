@@ -12,6 +12,7 @@ import pytest
 from tagdb.db import schema
 from tagdb.db.connection import Database
 from tagdb.errors import SchemaMismatch
+from tests.pipeline import stored
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -69,6 +70,8 @@ def test_failed_migration_leaves_nothing(empty_database: Database, monkeypatch: 
 
 
 def test_alembic_sees_no_difference_between_tables_and_migrations(database: Database) -> None:
+    with database.session() as session:
+        stored.new_embedder(session, "small", dim=256)
     done = subprocess.run(
         [sys.executable, "-m", "alembic", "check"],
         cwd=ROOT,

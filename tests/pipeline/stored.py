@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagdb.db import copy, source
+from tagdb.db import copy, partitions, source
 from tagdb.db.connection import Database, Row, Session
 from tagdb.db.embedded import SUPERUSER, EmbeddedServer
 from tagdb.models import Progress, Silent
@@ -49,13 +49,15 @@ def shared_database(
     execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def clustered(labels: Sequence[str | None], *, seed: int = 0, apart: float = 0.35) -> NDArray[np.float32]:
+def clustered(
+    labels: Sequence[str | None], *, seed: int = 0, apart: float = 0.35, dim: int = DIM
+) -> NDArray[np.float32]:
     """Draw a vector for each label: those of a label lie about a centre of its own, `apart` noise widths off."""
     rng = np.random.default_rng(seed)
     names = sorted({label or "" for label in labels})
-    centres = {name: rng.normal(0, apart * 0.2, DIM) for name in names}
-    offset = rng.normal(0, 0.2, DIM)
-    drawn = [centres[label or ""] + offset + rng.normal(0, 0.2, DIM) for label in labels]
+    centres = {name: rng.normal(0, apart * 0.2, dim) for name in names}
+    offset = rng.normal(0, 0.2, dim)
+    drawn = [centres[label or ""] + offset + rng.normal(0, 0.2, dim) for label in labels]
     return np.array(drawn, dtype=np.float32)
 
 
@@ -81,7 +83,7 @@ def fill(
         tagged = [(number, place, tag) for number, each in enumerate(tags, 1) for place, tag in enumerate(each)]
         copy.copy_text_in(session.cursor(), "tags", ("question_id", "position", "tag"), tagged)
         source.ensure(session, source.Choice("title"))
-        embedder = new_embedder(session, "first")
+        embedder = new_embedder(session, "first", dim=len(next(iter(vectors.values()), range(DIM))))
         session.run_script(
             "INSERT INTO tagdb.text (hash, text) SELECT sha256(convert_to(title, 'UTF8')), title FROM questions "
             "GROUP BY title ORDER BY min(id);"
@@ -95,14 +97,15 @@ def fill(
         session.run_script("ANALYZE")
 
 
-def new_embedder(session: Session, name: str) -> int:
+def new_embedder(session: Session, name: str, *, dim: int = DIM) -> int:
     """Register an embedder and make it the one in use."""
     session.run_script("UPDATE tagdb.embedder SET chosen = false, active = false")
     (row,) = session.rows_of(
         "INSERT INTO tagdb.embedder (name, kind, fingerprint, dim, directory, config, chosen, active) "
-        "VALUES (:name, 'elmo', :name, 1024, :name, '{}', true, true) RETURNING id",
-        {"name": name},
+        "VALUES (:name, 'elmo', :name, :dim, :name, '{}', true, true) RETURNING id",
+        {"name": name, "dim": dim},
     )
+    partitions.create(session, row.id, dim)
     return int(row.id)
 
 

@@ -13,7 +13,7 @@ from tagdb import elmo
 from tagdb.db.connection import Database
 from tagdb.errors import EmbedderUnavailable, InputRefused
 from tagdb.models import Silent
-from tagdb.pipeline import embedders, nearest, status, tag_vectors
+from tagdb.pipeline import embedders, installed, nearest, status, tag_vectors
 from tagdb.pipeline.sync import Choice, sync
 from tagdb.pipeline.train import TrainSettings, train
 from tests.elmo.weights import write_random_elmo
@@ -221,7 +221,7 @@ def test_shipped_starter_is_the_default_and_works(database: Database) -> None:
         session.run_script("CREATE TABLE docs AS SELECT 1 AS question_id, 'python pandas' AS text")
     result = sync(database, Choice(sql="SELECT * FROM docs"), Silent())
     assert (result.embedder, result.embedded.texts) == ("starter", 1)
-    spec = embedders.describe("starter")
+    spec = installed.describe("starter")
     assert (spec.name, spec.dim) == ("starter", 1024)
     with database.session() as session:
         ((vector,),) = session.rows_of("SELECT CAST(embedding AS real[]) FROM tagdb.embedding", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def test_build_and_drop(database: Database) -> None:
         assert each.vectors == 40
     first = stored.rows(database, "SELECT indexrelid, indisvalid FROM pg_index WHERE indisvalid ORDER BY 1")
     definitions = stored.rows(database, DEFINITIONS)
-    assert [row.indexname for row in definitions] == ["tag_vector_hnsw", "text_vector_hnsw"]
+    assert [row.indexname for row in definitions] == ["tag_vector_1_hnsw", "text_vector_1_hnsw"]
     assert all("(embedding)::halfvec(1024)) halfvec_cosine_ops" in row.indexdef for row in definitions)
     indexing.build(database, Silent())
     assert stored.rows(database, "SELECT indexrelid, indisvalid FROM pg_index WHERE indisvalid ORDER BY 1") == first
@@ -56,13 +57,18 @@ def test_build_and_drop(database: Database) -> None:
 
 
 def test_nothing_to_index_builds_nothing(database: Database) -> None:
+    assert indexing.build(database, Silent()) == []
+    with database.session() as session:
+        stored.new_embedder(session, "without vectors")
     assert [each.built for each in indexing.build(database, Silent())] == [False, False]
 
 
 @pytest.mark.usefixtures("tagged")
 def test_invalid_left_over_is_rebuilt(database: Database) -> None:
     indexing.build(database, Silent())
-    stored.run(database, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'tagdb.text_vector_hnsw'::regclass")
+    stored.run(
+        database, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'tagdb.text_vector_1_hnsw'::regclass"
+    )
     assert _built(database) == {"text_vector": False, "tag_vector": True}
     listener = stored.Listener()
     indexing.build(database, listener)
@@ -90,10 +96,10 @@ def test_build_waits_for_nobody(database: Database) -> None:
 
 
 def test_thresholds_tell_when_an_index_pays() -> None:
-    sizes = {"text_vector": 20_000, "tag_vector": 2_000}
-    for relation, enough in sizes.items():
-        assert indexing.IndexStatus(relation, built=False, bytes=0, vectors=enough).worthwhile
-        assert not indexing.IndexStatus(relation, built=False, bytes=0, vectors=enough - 1).worthwhile
+    missing = indexing.IndexStatus("", 1, "starter", 1024, active=True, built=False, bytes=0, vectors=0)
+    for relation, enough in {"text_vector": 20_000, "tag_vector": 2_000}.items():
+        assert replace(missing, relation=relation, vectors=enough).worthwhile
+        assert not replace(missing, relation=relation, vectors=enough - 1).worthwhile
 
 
 def test_sync_keeps_indexed_neighbours_right(

@@ -44,6 +44,10 @@ def _scans(database: Database) -> dict[str, int]:
     }
 
 
+def _query(name: str, condition: str) -> str:
+    return queries.topic("nearest")[name].replace("{dim}", str(stored.DIM)).replace("{condition}", condition)
+
+
 def _plan(database: Database, sql: str) -> str:
     origin = "[" + ",".join(["0.5"] * stored.DIM) + "]"
     with database.session() as session, session.transaction(read_only=True):
@@ -55,16 +59,16 @@ def _plan(database: Database, sql: str) -> str:
 @pytest.mark.parametrize(
     ("name", "condition", "index"),
     [
-        ("tags", "", "tag_vector_hnsw"),
-        ("questions", "true", "text_vector_hnsw"),
-        ("questions", "q.question_id IN (SELECT id FROM questions WHERE id > 1500)", "text_vector_hnsw"),
+        ("tags", "", "tag_vector_1_hnsw"),
+        ("questions", "true", "text_vector_1_hnsw"),
+        ("questions", "q.question_id IN (SELECT id FROM questions WHERE id > 1500)", "text_vector_1_hnsw"),
     ],
 )
 def test_plan_of_the_shipped_queries_reads_the_index(indexed: Database, name: str, condition: str, index: str) -> None:
-    plan = _plan(indexed, queries.topic("nearest")[name].replace("{condition}", condition))
+    plan = _plan(indexed, _query(name, condition))
     assert f"Index Scan using {index}" in plan, plan
     assert "Sort" not in plan, plan
-    exact = _plan(indexed, queries.topic("nearest")[f"{name}_exact"].replace("{condition}", condition))
+    exact = _plan(indexed, _query(f"{name}_exact", condition))
     assert "hnsw" not in exact, exact
 
 
@@ -120,10 +124,10 @@ def test_filter_never_comes_back_short(
 def test_scan_that_ends_early_is_made_up_for(indexed: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     # pgvector gives up a scan that outgrows work_mem.
     monkeypatch.setenv("PGOPTIONS", f"{ONLY_THE_INDEX} -c work_mem=64kB")
-    sql = queries.topic("nearest")["questions"].replace("{condition}", "q.question_id % 600 = 0")
+    sql = _query("questions", "q.question_id % 600 = 0")
     with indexed.session() as session, session.transaction(read_only=True):
         session.execute("nearest.allow_long_scan", k=5)
-        origin = session.scalar("nearest.tag_embedding", tag="tag1")
+        origin = session.scalar("nearest.tag_embedding", embedder=1, tag="tag1")
         assert len(session.rows_of(sql, {"embedder": 1, "origin": origin, "k": 5})) < 5
     assert nearest_questions(indexed, "tag1", 5, Silent(), where="id % 600 = 0").complete
     assert nearest_tags(indexed, "tag1", TAGGED - 1, Silent()).complete
@@ -143,4 +147,5 @@ def test_vectors_of_another_embedder_are_passed_over(indexed: Database) -> None:
         assert nearest_questions(indexed, "tag1", 20, Silent()) == before
         assert len(stored.rows(indexed, "SELECT * FROM tagdb.nearest_questions(1, 2999)")) == 2999
     finally:
+        stored.run(indexed, f"DROP TABLE tagdb.text_vector_{other}, tagdb.tag_vector_{other}")
         stored.run(indexed, f"DELETE FROM tagdb.embedder WHERE id = {other}")

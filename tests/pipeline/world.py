@@ -15,7 +15,7 @@ import numpy.typing as npt
 from tagdb import elmo
 from tagdb.db.connection import Database
 from tagdb.models import Progress, Silent
-from tagdb.pipeline import embedders
+from tagdb.pipeline import embedders, installed
 from tagdb.pipeline.embedders import StoredEmbedder
 from tagdb.pipeline.sync import Choice, Plan, SyncResult, plan, sync
 
@@ -40,7 +40,7 @@ STORED = ("embedder", "text", "text_vector", "failure", "question", "tag_vector"
 
 @cache
 def _loaded(directory: str, fingerprint: str) -> elmo.Elmo:
-    return elmo.Elmo.load(embedders.locate(directory))
+    return elmo.Elmo.load(installed.locate(directory))
 
 
 def load_once(stored: StoredEmbedder) -> elmo.Elmo:
