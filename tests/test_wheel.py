@@ -14,7 +14,7 @@ import pytest
 
 from tagdb.db import schema
 from tagdb.db.connection import Database
-from tagdb.pipeline import embedders
+from tagdb.pipeline.installed import describe
 
 _ROOT = Path(__file__).resolve().parents[1]
 _PLACES = {"tagdb": "tagdb", "sql": "tagdb/_sql", "migrations": "tagdb/_migrations"}
@@ -92,9 +92,9 @@ def test_installed_copy_answers_and_migrates(installed: Path, tmp_path: Path, em
 
 def test_installed_copy_brings_the_same_embedder(installed: Path, tmp_path: Path) -> None:
     script = (
-        "from tagdb.pipeline import embedders; "
-        "print(embedders.locate('starter'), embedders.describe('starter').fingerprint)"
+        "from tagdb.pipeline import installed; "
+        "print(installed.locate('starter'), installed.describe('starter').fingerprint)"
     )
     directory, fingerprint = _run([str(installed / "python"), "-c", script], cwd=tmp_path).split()
     assert Path(directory).is_relative_to(installed.parent)
-    assert fingerprint == embedders.describe("starter").fingerprint
+    assert fingerprint == describe("starter").fingerprint

@@ -6,18 +6,17 @@ from typing import Annotated
 
 import typer
 
-from tagdb.cli import embedder_train
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_facts, print_json, print_table
+from tagdb.cli import embedder_add, embedder_train
+from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Yes, print_facts, print_json, print_table
 from tagdb.cli.reporting import reporter
 
-app = typer.Typer(help="List, show, choose and train the model that makes the vectors.", no_args_is_help=True)
-
-app.command("train")(embedder_train.train)
+app = typer.Typer(help="List, show, add, choose and train the model that makes the vectors.", no_args_is_help=True)
 
 Name = Annotated[
     str,
-    typer.Argument(metavar="NAME|DIRECTORY", help="A shipped embedder, or a folder in AllenNLP's format."),
+    typer.Argument(metavar="NAME|DIRECTORY", help="A shipped or added embedder, or a folder in AllenNLP's format."),
 ]
+Added = Annotated[str, typer.Argument(metavar="NAME", help="An added embedder.")]
 
 
 @app.command("list")
@@ -27,7 +26,7 @@ def list_(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """List the shipped embedders and those this database has used.
+    """List the shipped and the added embedders, and those this database has used.
 
     Example:
 
@@ -61,15 +60,19 @@ def show(
     """
     from dataclasses import asdict
 
-    from tagdb.pipeline import embedders
+    from tagdb.pipeline import installed
 
-    spec = embedders.describe(name)
+    spec = installed.describe(name)
     if json:
         print_json(asdict(spec))
         return
-    facts = {"name": spec.name, "kind": spec.kind, "dimension": str(spec.dim), "folder": spec.directory}
-    facts |= {key.replace("_", " "): str(value) for key, value in spec.config.items() if value is not None}
+    facts = {"name": spec.name, "kind": spec.kind, "dimension": spec.dim, "folder": spec.directory}
+    facts |= {key.replace("_", " "): value for key, value in spec.config.items() if value not in (None, "")}
     print_facts({**facts, "fingerprint": spec.fingerprint})
+
+
+app.command("add")(embedder_add.add)
+app.command("train")(embedder_train.train)
 
 
 @app.command("use")
@@ -93,3 +96,60 @@ def use(
     spec = embedders.choose(opening.open_database(db_url, report), name)
     typer.echo(f"sync embeds with {spec.name} ({spec.dim} dimensions) from now on")
     report.say("next: tagdb sync")
+
+
+@app.command("verify")
+def verify(
+    name: Name,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check an embedder's files against their checksums, and that it gives vectors that depend on the text alone.
+
+    Example:
+
+        tagdb embedder verify starter
+    """
+    from dataclasses import asdict
+
+    from tagdb.pipeline import verifying
+
+    with reporter().step("verifying"):
+        result = verifying.verify(name)
+    if json:
+        print_json(asdict(result))
+        return
+    typer.echo(f"{result.name}: {result.files:,} files are as they were added" if result.files else result.name)
+    print_facts(
+        {
+            "texts embedded": result.texts,
+            "largest difference": f"{result.largest_difference:.1e} between a text alone and in company",
+            **({"conversion": result.conversion} if result.conversion else {}),
+            "fingerprint": result.fingerprint,
+        }
+    )
+
+
+@app.command("remove")
+def remove(
+    name: Added,
+    yes: Yes = False,
+    db_url: DbUrl = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Delete the files of an added embedder; the vectors it made stay where they are.
+
+    Example:
+
+        tagdb embedder remove original --yes
+    """
+    from tagdb.pipeline import embedders, installed, opening
+
+    installed.added_under(name)
+    database = opening.open_database(db_url, reporter())
+    if not yes:
+        typer.confirm(f"Delete the files of {name}?", abort=True, err=True)
+    embedders.remove(database, name)
+    typer.echo(f"{name} is removed")

@@ -79,7 +79,7 @@ def train(
     ] = Tokenizer.words,
     cell_dim: Annotated[int, typer.Option(min=1, help="Width of the LSTM's cells.")] = 640,
     projection_dim: Annotated[
-        int, typer.Option(min=1, help="Half a vector's length. Sync takes vectors of 1024, so 512, only.")
+        int, typer.Option(min=1, help="Half a vector's length. Sync takes vectors of 4000, so 2000, at most.")
     ] = 512,
     learning_rate: Annotated[float, typer.Option(help="Highest rate of Adam.")] = 1e-3,
     batch_tokens: Annotated[int, typer.Option(help="Tokens that are learnt in one step.")] = 2_048,
@@ -214,4 +214,4 @@ def _tell_what_next(result: PretrainResult, plot: Path | None, report: Reporter)
     if result.can_be_stored:
         report.say(f"next: tagdb embedder use {shlex.quote(result.directory)} && tagdb sync")
     else:
-        report.say("sync cannot store its vectors: that takes --projection-dim 512")
+        report.say("sync cannot store its vectors: that takes a --projection-dim of 2000 at most")

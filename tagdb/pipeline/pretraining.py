@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from tagdb import elmo, pictures
 from tagdb.db.connection import Database
+from tagdb.elmo.spec import ELMO, kind_of
 from tagdb.elmo.training.settings import Settings, Size
+from tagdb.errors import EmbedderUnavailable
 from tagdb.models import Reporter
-from tagdb.pipeline import embedders
+from tagdb.pipeline import embedders, installed
 from tagdb.pipeline.stopping import finishing_blocks
 from tagdb.pipeline.training_texts import TrainingTexts
 
@@ -43,8 +45,8 @@ class PretrainResult:
 
     @property
     def can_be_stored(self) -> bool:
-        """Whether the database has columns for its vectors."""
-        return self.dim == embedders.STORED_DIM
+        """Whether its vectors are short enough for the database."""
+        return self.dim <= embedders.LARGEST_DIM
 
 
 def pretrain(
@@ -78,7 +80,7 @@ def pretrain(
     """
     if plot is not None:
         pictures.require_drawable(plot)
-    folder = None if init is None else embedders.locate(init)
+    folder = None if init is None else _elmo_folder(init)
     from tagdb.elmo import pretrain as training
 
     provenance = training.Provenance(
@@ -107,6 +109,15 @@ def pretrain(
     if plot is not None:
         training.plot_curve(outcome.epochs, outcome.best, plot, f"Pre-training of {result.name}")
     return result
+
+
+def _elmo_folder(init: str) -> Path:
+    folder = installed.locate(init)
+    if (kind := kind_of(folder)) != ELMO:
+        raise EmbedderUnavailable(
+            f"embedder {init!r} is a {kind}; only an ELMo can be trained", hint="tagdb embedder list"
+        )
+    return folder
 
 
 def _result(outcome: Outcome, directory: Path) -> PretrainResult:

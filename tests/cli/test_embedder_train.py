@@ -82,7 +82,7 @@ def test_files_become_an_embedder_with_facts_and_what_comes_next(
     assert re.search(r"epoch 1: [\d,]+ tokens of .* tokens/s, .*; loss \d+\.\d\d, all done in ", result.stderr)
     assert f"drew {picture}" in result.stderr
     assert re.search(r"checkpoint \([\d.]+ MB\) lets the same command go on with more epochs", result.stderr)
-    assert "sync cannot store its vectors" in result.stderr
+    assert f"next: tagdb embedder use {output} && tagdb sync" in result.stderr
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert told["fingerprint"] in done("embedder", "show", str(output)).stdout
     command = json.loads((output / "model-card.json").read_text())["command"]

@@ -17,7 +17,7 @@ from tagdb.db import connection
 from tagdb.db.connection import Database
 from tagdb.errors import InputRefused, QueryRefused
 from tagdb.models import Silent
-from tagdb.pipeline import embedders
+from tagdb.pipeline import installed
 from tagdb.pipeline.pretraining import pretrain
 from tagdb.pipeline.stopping import Stopped
 from tagdb.pipeline.training_texts import TrainingTexts
@@ -167,8 +167,9 @@ def test_signal_keeps_the_run_and_the_same_call_ends_it(tmp_path: Path) -> None:
     file.unlink()
     picture = tmp_path / "curve.svg"
     result = pretrain(*call, Silent(), plot=picture)
-    assert (result.epochs, result.best_epoch, result.dim, result.can_be_stored) == (1, 1, 32, False)
-    assert result.fingerprint == embedders.describe(str(output)).fingerprint
+    assert (result.epochs, result.best_epoch, result.dim, result.can_be_stored) == (1, 1, 32, True)
+    assert not replace(result, dim=4_002).can_be_stored
+    assert result.fingerprint == installed.describe(str(output)).fingerprint
     assert result.checkpoint_bytes > 10_000
     assert picture.read_text().startswith("<?xml")
 

@@ -1,0 +1,79 @@
+"""TF-Hub's modules become embedders: an ELMo by conversion with its proof, any other through its own signature."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tagdb import elmo
+from tagdb.db.connection import Database
+from tagdb.errors import EmbedderUnavailable, UsageError
+from tagdb.models import Silent
+from tagdb.pipeline import adding, installed, verifying
+from tagdb.pipeline.adding import Reading
+from tagdb.pipeline.pretraining import Settings, Size, TrainingTexts, pretrain
+from tests.elmo.hub.modules import ElmoModule, write_elmo_module
+from tests.elmo.hub.text_modules import write_bag_of_words
+from tests.pipeline.world import World, assert_same_vectors
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TAGDB_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="module")
+def elmo_module(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_elmo_module(
+        tmp_path_factory.mktemp("elmo") / "module", ElmoModule(mix=(0.3, -0.2, 0.5), averages_padding=True)
+    )
+
+
+@pytest.fixture(scope="module")
+def text_module(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bag_of_words(tmp_path_factory.mktemp("nnlm") / "module")
+
+
+def test_elmo_module_is_converted_proven_and_read_as_chosen(elmo_module: Path) -> None:
+    added = adding.add("hub", str(elmo_module), Reading(tokenizer="words", lowercase=True), Silent())
+    assert added.proof is not None
+    assert 0 < max(added.proof["default_difference"], added.proof["elmo_difference"]) < 1e-4
+    assert added.proof["averages_padding"]
+    assert "20 texts, largest difference" in str(added.conversion)
+    assert "averages padding" in str(added.conversion)
+    assert added.spec.config["tokenizer"] == "words"
+    assert verifying.verify("hub").conversion == added.conversion
+    embedder = installed.load(installed.locate("hub"))
+    np.testing.assert_allclose(embedder.embed(["C#, .NET"]), embedder.embed(["c# .net"]), atol=1e-6)
+
+
+def test_text_module_embeds_a_database(text_module: Path, database: Database) -> None:
+    added = adding.add("nnlm", str(text_module), Reading(), Silent())
+    assert (added.spec.kind, added.proof, added.conversion) == ("module", None, None)
+    assert verifying.verify("nnlm").largest_difference < verifying.LIMIT
+    world = World(database, "nnlm")
+    world.put({1: "java spring", 2: "python", 3: "java"})
+    world.sync()
+    expected = elmo.load(installed.locate("nnlm")).embed(["java spring", "python", "java"])
+    assert_same_vectors(world.vectors(), dict(zip((1, 2, 3), expected, strict=True)))
+
+
+def test_text_module_reads_texts_in_its_own_way(text_module: Path, home: Path) -> None:
+    with pytest.raises(UsageError, match="tokenizer cannot be chosen"):
+        adding.add("nnlm", str(text_module), Reading(tokenizer="words"), Silent())
+    assert list((home / "embedders").iterdir()) == []
+
+
+def test_text_module_cannot_be_trained(text_module: Path, database: Database, tmp_path: Path) -> None:
+    adding.add("nnlm", str(text_module), Reading(), Silent())
+    with pytest.raises(EmbedderUnavailable, match="'nnlm' is a module; only an ELMo can be trained"):
+        pretrain(lambda: database, TrainingTexts(), tmp_path / "out", Settings(), Size(), Silent(), init="nnlm")
+
+
+def test_module_that_was_not_added_yet_gets_the_command_that_adds_it(text_module: Path) -> None:
+    with pytest.raises(EmbedderUnavailable) as refusal:
+        installed.locate(str(text_module))
+    assert refusal.value.hint == f"it is a TF-Hub module: tagdb embedder add NAME {text_module}"
