@@ -54,7 +54,8 @@ def add(
     """Add a published ELMo, a TF-Hub module or files of your own to the embedders of this machine.
 
     SOURCE is one of AllenNLP's names (small, medium, original, original-5.5B); a TF-Hub or Kaggle handle; an address of
-    a .tar.gz or of weights.hdf5; an archive, or a folder: with options.json and weights.hdf5, or with a SavedModel.
+    a .tar.gz or of weights.hdf5; an archive, or a folder: with options.json and weights.hdf5, or with a SavedModel; or
+    the name of an embedder that is here, to be read otherwise.
 
     An ELMo module is converted and compared with the original, text by text; any other module that makes a vector of a
     text is used as it is. A SavedModel is a program that runs with your rights: add only those you trust.
@@ -69,7 +70,7 @@ def add(
 
         tagdb embedder add elmo ~/Downloads/elmo_3.tar.gz --tokenizer words
 
-        tagdb embedder add warm original --start-state frozen-warm && tagdb embedder use warm
+        tagdb embedder add warm original --start-state frozen-warm
     """
     from tagdb.pipeline import adding
 

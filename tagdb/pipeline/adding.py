@@ -112,10 +112,12 @@ def _require_free(name: str) -> None:
         raise UsageError(
             f"{name!r} is no name for an embedder", hint="use up to 64 letters, digits, dots, dashes and underscores"
         )
-    if name in [Path(spec.directory).name for spec in installed.shipped()]:
-        raise InputRefused(f"embedder {name!r} comes with tagdb", hint="choose another name")
-    if (installed.added_folder() / name).exists():
+    folder = installed.named().get(name, installed.added_folder() / name)
+    if not folder.exists():
+        return
+    if folder.parent == installed.added_folder():
         raise InputRefused(f"there is an embedder {name!r} already", hint=f"tagdb embedder remove {name}")
+    raise InputRefused(f"embedder {name!r} comes with tagdb", hint="choose another name")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from tagdb.errors import EmbedderUnavailable, UsageError
 from tagdb.fetch.archive import unpack
 from tagdb.fetch.download import download
 from tagdb.models import Reporter
+from tagdb.pipeline import installed
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
 WEIGHTS = (".hdf5", ".h5")
@@ -38,6 +39,8 @@ def downloads() -> Path:
 def bring(source: str, name: str, work: Path, reporter: Reporter) -> Brought:
     """Fetch and unpack `source` for the embedder `name`; `work` is an empty folder for what is unpacked.
 
+    An embedder that is here already is taken before a published one of the same name, which would be fetched again.
+
     Downloads lie in a folder of the source's own, where a second try goes on with them.
 
     Raises
@@ -46,6 +49,8 @@ def bring(source: str, name: str, work: Path, reporter: Reporter) -> Brought:
     EmbedderUnavailable : it cannot be fetched
     WeightsError : what came is damaged, or unsafe to unpack
     """
+    if (folder := installed.named().get(source)) is not None:
+        return Brought(folder, f"embedder {source}")
     if source in elmo.PUBLISHED:
         return _published(source, name, reporter)
     if "://" in source:
@@ -66,8 +71,7 @@ def bring(source: str, name: str, work: Path, reporter: Reporter) -> Brought:
 
 def _published(source: str, name: str, reporter: Reporter) -> Brought:
     model, folder = elmo.PUBLISHED[source], _download_folder(source)
-    _download(model.options_url, folder / "options.json", name, reporter)
-    _download(model.weights_url, folder / "weights.hdf5", name, reporter)
+    _download_pair(model.options_url, model.weights_url, folder, name, reporter)
     return Brought(
         folder, model.weights_url, published.LICENCE, f"Allen Institute's {source!r}, trained on: {model.corpus}"
     )
@@ -85,11 +89,10 @@ def _from_network(source: str, name: str, work: Path, reporter: Reporter) -> Bro
     folder = _download_folder(source)
     if file.endswith(WEIGHTS):
         options = address.path.removesuffix(file) + _options_beside(file)
-        _download(address._replace(path=options).geturl(), folder / "options.json", name, reporter)
-        _download(source, folder / "weights.hdf5", name, reporter)
+        _download_pair(address._replace(path=options).geturl(), source, folder, name, reporter)
         return Brought(folder, shown)
     if file.endswith(ARCHIVES):
-        _download(source, folder / file, name, reporter)
+        _download(source, folder / file, reporter, f"tagdb embedder add {name} {file}")
         with reporter.step(f"unpacking {file}"):
             unpack(folder / file, work / "unpacked")
         return Brought(work / "unpacked", shown)
@@ -120,9 +123,18 @@ def _downloads_of(source: str) -> Path:
     return downloads() / hashlib.sha256(source.encode()).hexdigest()[:16]
 
 
-def _download(url: str, path: Path, name: str, reporter: Reporter) -> None:
+def _download_pair(options_url: str, weights_url: str, folder: Path, name: str, reporter: Reporter) -> None:
+    files = {"options.json": options_url, "weights.hdf5": weights_url}
+    for file, url in files.items():
+        (other,) = files.keys() - {file}
+        elsewhere = f"put it beside {other} of the same place into a folder, and: tagdb embedder add {name} FOLDER"
+        _download(url, folder / file, reporter, elsewhere)
+
+
+def _download(url: str, path: Path, reporter: Reporter, elsewhere: str) -> None:
+    """Fetch what a first try has not fetched; `path` exists only when all of the file is there."""
     if not path.exists():
-        download(url, path, reporter, elsewhere=f"tagdb embedder add {name} FOLDER")
+        download(url, path, reporter, elsewhere=elsewhere)
 
 
 def forget_downloads(source: str) -> None:

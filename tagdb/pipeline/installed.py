@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from tagdb import config, elmo
@@ -29,9 +28,15 @@ def added() -> list[EmbedderSpec]:
     return [elmo.read_spec(folder) for folder in _embedders_in(added_folder())]
 
 
-def _embedders_in(shelf: Path) -> Iterator[Path]:
-    if shelf.is_dir():
-        yield from sorted(each for each in shelf.iterdir() if elmo.is_embedder(each) and not each.name.startswith("."))
+def named() -> dict[str, Path]:
+    """Return the folders of all embedders that have a name here, shipped and added, by their names."""
+    return {folder.name: folder for shelf in (added_folder(), _SHIPPED) for folder in _embedders_in(shelf)}
+
+
+def _embedders_in(shelf: Path) -> list[Path]:
+    if not shelf.is_dir():
+        return []
+    return sorted(each for each in shelf.iterdir() if elmo.is_embedder(each) and not each.name.startswith("."))
 
 
 def locate(name_or_directory: str) -> Path:
@@ -41,10 +46,8 @@ def locate(name_or_directory: str) -> Path:
     ------
     EmbedderUnavailable : it is none of them
     """
-    if "/" not in name_or_directory and name_or_directory not in ("", ".", ".."):
-        for shelf in (_SHIPPED, added_folder()):
-            if elmo.is_embedder(shelf / name_or_directory):
-                return shelf / name_or_directory
+    if (folder := named().get(name_or_directory)) is not None:
+        return folder
     folder = Path(name_or_directory).expanduser()
     if elmo.is_embedder(folder):
         return folder.resolve()
@@ -89,8 +92,9 @@ def added_under(name: str) -> Path:
     ------
     EmbedderUnavailable : none was added under this name
     """
-    if name in [folder.name for folder in _embedders_in(added_folder())]:
-        return added_folder() / name
+    folder = added_folder() / name
+    if folder in _embedders_in(added_folder()):
+        return folder
     raise EmbedderUnavailable(f"no embedder was added as {name!r}", hint="tagdb embedder list")
 
 

@@ -73,6 +73,13 @@ def test_warm_start_has_a_text_of_its_own_and_zero_takes_it_off_again(source: Pa
         _add(source, "useless", start_text="select rows")
 
 
+def test_embedder_that_is_here_is_added_again_to_be_read_otherwise(source: Path) -> None:
+    plain = _add(source, "small").spec
+    again = _add("small", "again", tokenizer="words").spec
+    assert again.config["source"] == plain.config["source"]
+    assert again.fingerprint == _add(source, "third", tokenizer="words").spec.fingerprint != plain.fingerprint
+
+
 def test_what_a_trained_folder_says_of_itself_is_kept(tmp_path: Path) -> None:
     described = {"name": "other", "lowercase": True, "tokenizer": "words", "source": "my texts", "licence": "CC0"}
     spec = _add(write_random_elmo(tmp_path / "trained", embedder=described)).spec

@@ -106,7 +106,7 @@ def _markdown(data: dict[str, Any]) -> str:
         + (", less the mean vector of the tagged texts" if data["tagged_texts"] else ""),
         "shape": f"{size['n_layers']} layers in each direction, cells of {size['cell_dim']} projected to "
         f"{size['projection_dim']}; {size['n_filters']} character filters, {size['n_highway']} highway layers",
-        "tokens are": f"{_TOKENS.get(size['tokenizer'], size['tokenizer'])}{', lower-cased' if size['lowercase'] else ''}",
+        "tokens are": _TOKENS.get(size["tokenizer"], size["tokenizer"]) + ", lower-cased" * size["lowercase"],
         "weights": f"{data['bytes'] / 1e6:.1f} MB",
         "fingerprint": f"`{data['fingerprint']}`",
         "corpus": data["corpus"],
