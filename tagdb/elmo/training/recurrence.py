@@ -7,9 +7,10 @@ only carries the state's gradients, and each weight's gradient is one product ov
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from tagdb.elmo._tensorflow import tf
+from tagdb.elmo._tensorflow import tf, trace
 from tagdb.elmo.lstm import FORGET_BIAS
 
 
@@ -31,15 +32,15 @@ def run_layer(
     (dim, projection_dim); the state begins as `start_cell`, shape (batch, dim), and `start_output`, shape
     (batch, projection_dim). The cell is that of bilm-tf: forget bias 1, clipped cell, clipped projection.
     """
+    forward, backward = _loops(clips, *projection.shape)
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def layer(products: Any, recurrent: Any, projection: Any, start_cell: Any, start_output: Any) -> Any:
-        gates, cells, outputs = _forward(products, recurrent, projection, start_cell, start_output, clips)
+        gates, cells, outputs = forward(products, recurrent, projection, start_cell, start_output)
 
-        def gradient(upstream: Any, d_last_cell: Any) -> tuple[Any, ...]:
+        def gradient(upstream: Any, d_last_cell: Any) -> Any:
             before = _shifted(cells, start_cell), _shifted(outputs, start_output)
-            states = gates, cells, outputs, before
-            return _backward(upstream, d_last_cell, states, recurrent, projection, clips)
+            return backward(upstream, d_last_cell, (gates, cells, outputs, before), recurrent, projection)
 
         return (outputs, cells[-1]), gradient
 
@@ -47,8 +48,23 @@ def run_layer(
     return outputs, last_cell
 
 
+@cache
+def _loops(clips: Clips, dim: int, projection_dim: int) -> tuple[Any, Any]:
+    """Return both loops as functions of TensorFlow, so that all layers of a graph share one trace of each."""
+    gates, cells, outputs = (tf.TensorSpec((None, None, width)) for width in (4 * dim, dim, projection_dim))
+    weights = tf.TensorSpec((projection_dim, 4 * dim)), tf.TensorSpec((dim, projection_dim))
+    cell, output = tf.TensorSpec((None, dim)), tf.TensorSpec((None, projection_dim))
+    return (
+        trace(lambda *inputs: _forward(clips, *inputs), [gates, *weights, cell, output]),
+        trace(
+            lambda *inputs: _backward(clips, *inputs),
+            [outputs, cell, (gates, cells, outputs, (cells, outputs)), *weights],
+        ),
+    )
+
+
 def _forward(
-    products: Any, recurrent: Any, projection: Any, start_cell: Any, start_output: Any, clips: Clips
+    clips: Clips, products: Any, recurrent: Any, projection: Any, start_cell: Any, start_output: Any
 ) -> tuple[Any, Any, Any]:
     steps = tf.shape(products)[0]
     dim, projection_dim = projection.shape
@@ -70,7 +86,7 @@ def _forward(
 
 
 def _backward(
-    upstream: Any, d_last_cell: Any, states: tuple[Any, ...], recurrent: Any, projection: Any, clips: Clips
+    clips: Clips, upstream: Any, d_last_cell: Any, states: tuple[Any, ...], recurrent: Any, projection: Any
 ) -> tuple[Any, ...]:
     """Return the gradients of everything `run_layer` takes, in its order."""
     gates, cells, outputs, (previous_cells, previous_outputs) = states
