@@ -103,9 +103,15 @@ ORDER BY 1
 """
 
 GRANTS = """
-SELECT format('GRANT %s ON tagdb.%I TO %s', a.privilege_type, c.relname,
-    CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
-FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
+SELECT format('GRANT %s%s ON tagdb.%I TO %s%s', a.privilege_type, ' (' || quote_ident(a.column_name) || ')', c.relname,
+    CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+    CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+FROM pg_class c CROSS JOIN LATERAL (
+    SELECT NULL AS column_name, g.* FROM aclexplode(c.relacl) g
+    UNION ALL
+    SELECT t.attname, g.* FROM pg_attribute t CROSS JOIN LATERAL aclexplode(t.attacl) g
+    WHERE t.attrelid = c.oid AND NOT t.attisdropped
+) a
 WHERE c.relnamespace = to_regnamespace('tagdb') AND c.relname IN ('text_vector', 'tag_vector', 'embedding')
     AND a.grantee <> c.relowner
 """

@@ -47,6 +47,9 @@ def add(
         str | None, typer.Option(help="What is read before every text in state frozen-warm.", show_default=False)
     ] = None,
     licence: Annotated[str | None, typer.Option(help="The licence to note, where the source names none.")] = None,
+    sha256: Annotated[
+        str | None, typer.Option(metavar="HEX", help="What the archive, or the file of weights, has to have.")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -76,7 +79,7 @@ def add(
 
     report = reporter()
     reading = adding.Reading(tokenizer, lowercase, start_state.value if start_state else None, start_text)
-    added = adding.add(name, source, reading, report, licence=licence)
+    added = adding.add(name, source, reading, report, licence=licence, sha256=sha256)
     if json:
         print_json(asdict(added))
         return

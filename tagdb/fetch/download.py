@@ -56,6 +56,20 @@ def download(
     return found
 
 
+def require_sha256(path: Path, sha256: str) -> None:
+    """Pass when a file that was brought has this SHA-256.
+
+    Raises
+    ------
+    WeightsError : it has another one
+    EmbedderUnavailable : it cannot be read
+    """
+    with disk_errors_reported(path.parent):
+        found = sha256_of(path)
+    if found != sha256.lower():
+        raise WeightsError(f"{path} has SHA-256 {found}, not {sha256}", hint="fetch the file again")
+
+
 def _receive(remote: RemoteFile, part: PartialFile, reporter: Reporter, max_bytes: int) -> None:
     """Receive what is missing of a file, going on after each cut for as long as there is patience."""
     for wait in (*WAITS_SECONDS, None):

@@ -5,7 +5,6 @@ What is added lies in tagdb's own folder, in the form that it was proven in, wit
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tagdb import elmo
+from tagdb.elmo import tokenizers
 from tagdb.elmo.spec import (
     DEFAULT_START_TEXT,
     FROZEN_WARM,
@@ -32,7 +32,6 @@ from tagdb.models import EmbedderSpec, Reporter
 from tagdb.pipeline import bringing, installed
 from tagdb.pipeline.bringing import Brought
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PROBE = ("how to join two tables", "python")
 
 
@@ -51,6 +50,21 @@ class Reading:
         given = {name: value for name, value in asdict(self).items() if value is not None}
         implied = {FROZEN_WARM: {"start_text": DEFAULT_START_TEXT}, ZERO: {"start_text": ""}}
         return {**implied.get(self.start_state or "", {}), **given}
+
+    def require_possible(self) -> None:
+        """Pass when there is such a tokenizer here.
+
+        Raises
+        ------
+        UsageError : no tokenizer has this name
+        EmbedderUnavailable : spaCy, or its model, is not installed
+        """
+        if self.tokenizer is None:
+            return
+        if not tokenizers.is_known(self.tokenizer):
+            known = ", ".join([*tokenizers.TOKENIZERS, f"{tokenizers.SPACY}MODEL"])
+            raise UsageError(f"there is no tokenizer {self.tokenizer!r}", hint=f"take one of {known}")
+        tokenizers.identify(self.tokenizer)
 
 
 @dataclass(frozen=True)
@@ -79,8 +93,19 @@ def proof_in_words(proof: Mapping[str, Any] | None) -> str | None:
     return f"{proof['texts']} texts, largest difference from the module {largest:.1e}{noted}"
 
 
-def add(name: str, source: str, reading: Reading, reporter: Reporter, *, licence: str | None = None) -> Added:
-    """Make an embedder of tagdb's own folder out of `source`; nothing is left of one that is refused but downloads.
+def add(
+    name: str,
+    source: str,
+    reading: Reading,
+    reporter: Reporter,
+    *,
+    licence: str | None = None,
+    sha256: str | None = None,
+) -> Added:
+    """Make an embedder of tagdb's own folder out of `source`; of one that is refused nothing is left.
+
+    `sha256` is that of the file: of the archive, or of the weights. Downloads that are not complete stay for the next
+    try.
 
     Raises
     ------
@@ -90,10 +115,9 @@ def add(name: str, source: str, reading: Reading, reporter: Reporter, *, licence
     WeightsError : its files are damaged
     """
     _require_free(name)
-    with _workshop() as work:
-        brought = bringing.gathered(bringing.bring(source, name, work, reporter))
-        if licence is not None:
-            brought = replace(brought, licence=licence)
+    reading.require_possible()
+    with _workshop() as work, bringing.fetched(source, name, work, reporter, sha256=sha256) as found:
+        brought = replace(found, licence=licence or found.licence)
         folder = work / name
         folder.mkdir()
         proof = _make(brought, folder, name, reading, reporter)
@@ -103,12 +127,11 @@ def add(name: str, source: str, reading: Reading, reporter: Reporter, *, licence
             manifest.write(folder, facts)
         _require_free(name)
         folder.replace(installed.added_folder() / name)
-    bringing.forget_downloads(source)
     return Added(replace(spec, directory=str(installed.added_folder() / name)), proof)
 
 
 def _require_free(name: str) -> None:
-    if not _NAME.fullmatch(name):
+    if not installed.is_name(name):
         raise UsageError(
             f"{name!r} is no name for an embedder", hint="use up to 64 letters, digits, dots, dashes and underscores"
         )
@@ -129,9 +152,10 @@ def _workshop() -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix=".adding-", dir=shelf, ignore_cleanup_errors=True) as work:
             yield Path(work)
     except OSError as error:
+        ours = error.filename is None or Path(error.filename).is_relative_to(shelf.parent)
         raise InputRefused(
             f"{error.filename or shelf}: {error.strerror or error}",
-            hint="make room, or set TAGDB_HOME to another folder",
+            hint="make room, or set TAGDB_HOME to another folder" if ours else "name a source that you may read",
         ) from error
 
 
@@ -141,7 +165,7 @@ def _make(brought: Brought, folder: Path, name: str, reading: Reading, reporter:
         for file, kept_as in zip(files, (OPTIONS_FILE, WEIGHTS_FILE), strict=True):
             shutil.copyfile(file, folder / kept_as)
         _describe(folder, _base(brought, name), reading)
-        return None
+        return brought.proof
     if not elmo.is_module(brought.folder):
         found = ", ".join(sorted(each.name for each in brought.folder.iterdir())[:10]) or "nothing"
         raise EmbedderUnavailable(
@@ -153,7 +177,8 @@ def _make(brought: Brought, folder: Path, name: str, reading: Reading, reporter:
 
 def _elmo_files(folder: Path) -> tuple[Path, Path] | None:
     """Return the options and the weights, also under the long names they are published with."""
-    options, weights = (list(folder.glob(pattern)) for pattern in ("*options.json", "*weights.hdf5"))
+    shown = [each for each in folder.iterdir() if not each.name.startswith(".")]
+    options, weights = ([each for each in shown if each.name.endswith(end)] for end in (OPTIONS_FILE, WEIGHTS_FILE))
     return (options[0], weights[0]) if len(options) == len(weights) == 1 else None
 
 

@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from tagdb import config, elmo
 from tagdb.elmo import published
-from tagdb.errors import EmbedderUnavailable, UsageError
+from tagdb.elmo.hub.spec import MODULE_FOLDER
+from tagdb.errors import EmbedderUnavailable, TagdbError, UsageError, WeightsError
+from tagdb.fetch import manifest
+from tagdb.fetch.address import public_form
 from tagdb.fetch.archive import unpack
-from tagdb.fetch.download import download
+from tagdb.fetch.download import download, require_sha256
 from tagdb.models import Reporter
 from tagdb.pipeline import installed
 
-ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
 WEIGHTS = (".hdf5", ".h5")
-_MODULE_HOSTS = ("tfhub.dev", "kaggle.com", "www.kaggle.com")
+MODULE_HOSTS = ("tfhub.dev", "kaggle.com", "www.kaggle.com")
 
 
 @dataclass(frozen=True)
 class Brought:
-    """A folder with an embedder's files, and what is known of where they come from."""
+    """A folder with an embedder's files, and what is known of where they come from.
+
+    `proof` is what an embedder that is here already was found to be worth when it was converted.
+    """
 
     folder: Path
     source: str
     licence: str = ""
     description: str = ""
+    proof: dict[str, Any] | None = None
 
 
 def downloads() -> Path:
@@ -36,32 +45,31 @@ def downloads() -> Path:
     return config.home() / "downloads"
 
 
-def bring(source: str, name: str, work: Path, reporter: Reporter) -> Brought:
+def bring(source: str, name: str, work: Path, reporter: Reporter, *, sha256: str | None = None) -> Brought:
     """Fetch and unpack `source` for the embedder `name`; `work` is an empty folder for what is unpacked.
 
     An embedder that is here already is taken before a published one of the same name, which would be fetched again.
-
     Downloads lie in a folder of the source's own, where a second try goes on with them.
 
     Raises
     ------
     UsageError : the source is neither a known name nor an address, a file or a folder
     EmbedderUnavailable : it cannot be fetched
-    WeightsError : what came is damaged, or unsafe to unpack
+    WeightsError : what came is damaged, has another checksum, or is unsafe to unpack
     """
-    if (folder := installed.named().get(source)) is not None:
-        return Brought(folder, f"embedder {source}")
+    if source in installed.named():
+        return _from_here(source)
     if source in elmo.PUBLISHED:
-        return _published(source, name, reporter)
+        return _published(source, name, reporter, sha256)
     if "://" in source:
-        return _from_network(source, name, work, reporter)
-    path = Path(source).expanduser()
+        return _from_network(source, name, work, reporter, sha256)
+    path = installed.given_path(source)
     if path.is_dir():
         return Brought(path, str(path.resolve()))
-    if path.is_file() and path.name.endswith(ARCHIVES):
-        with reporter.step(f"unpacking {path.name}"):
-            unpack(path, work / "unpacked")
-        return Brought(work / "unpacked", str(path.resolve()))
+    if path.is_file():
+        if sha256 is not None:
+            require_sha256(path, sha256)
+        return _unpacked(path, work, str(path.resolve()), reporter)
     names = ", ".join(elmo.PUBLISHED)
     raise UsageError(
         f"{source!r} is neither a folder, nor an archive, nor an address",
@@ -69,37 +77,41 @@ def bring(source: str, name: str, work: Path, reporter: Reporter) -> Brought:
     )
 
 
-def _published(source: str, name: str, reporter: Reporter) -> Brought:
+def _from_here(name: str) -> Brought:
+    folder = installed.checked(name)
+    facts = manifest.read(folder).facts if manifest.exists(folder) else {}
+    inside = folder / MODULE_FOLDER
+    return Brought(inside if inside.is_dir() else folder, f"embedder {name}", proof=facts.get("proof"))
+
+
+def _unpacked(archive: Path, work: Path, source: str, reporter: Reporter) -> Brought:
+    with reporter.step(f"unpacking {archive.name}"):
+        unpack(archive, work / "unpacked")
+    return Brought(work / "unpacked", source)
+
+
+def _published(source: str, name: str, reporter: Reporter, sha256: str | None) -> Brought:
     model, folder = elmo.PUBLISHED[source], _download_folder(source)
-    _download_pair(model.options_url, model.weights_url, folder, name, reporter)
+    _download_pair(model.options_url, model.weights_url, folder, name, reporter, sha256)
     return Brought(
         folder, model.weights_url, published.LICENCE, f"Allen Institute's {source!r}, trained on: {model.corpus}"
     )
 
 
-def _from_network(source: str, name: str, work: Path, reporter: Reporter) -> Brought:
-    address = urlsplit(source)
-    if address.hostname in _MODULE_HOSTS:
+def _from_network(source: str, name: str, work: Path, reporter: Reporter, sha256: str | None) -> Brought:
+    shown, address = public_form(source), urlsplit(source)
+    folder, file = _download_folder(source), address.path.rpartition("/")[2]
+    if address.hostname in MODULE_HOSTS:
         from tagdb.elmo.hub import fetch_module
 
-        with reporter.step(f"fetching {source}"):
-            return Brought(fetch_module(source, _download_folder(source)), source)
-    file = address.path.rpartition("/")[2]
-    shown = f"{address.scheme}://{address.hostname}{address.path}"
-    folder = _download_folder(source)
+        with reporter.step(f"fetching {shown}"):
+            return Brought(fetch_module(source, folder), shown)
     if file.endswith(WEIGHTS):
-        options = address.path.removesuffix(file) + _options_beside(file)
-        _download_pair(address._replace(path=options).geturl(), source, folder, name, reporter)
+        options = address._replace(path=address.path.removesuffix(file) + _options_beside(file))
+        _download_pair(options.geturl(), source, folder, name, reporter, sha256)
         return Brought(folder, shown)
-    if file.endswith(ARCHIVES):
-        _download(source, folder / file, reporter, f"tagdb embedder add {name} {file}")
-        with reporter.step(f"unpacking {file}"):
-            unpack(folder / file, work / "unpacked")
-        return Brought(work / "unpacked", shown)
-    raise UsageError(
-        f"{shown} names neither an archive ({', '.join(ARCHIVES)}) nor weights ({', '.join(WEIGHTS)})",
-        hint="give the address of the file itself",
-    )
+    _download(source, folder / "archive", reporter, f"tagdb embedder add {name} FILE", sha256)
+    return _unpacked(folder / "archive", work, shown, reporter)
 
 
 def _options_beside(weights: str) -> str:
@@ -123,28 +135,50 @@ def _downloads_of(source: str) -> Path:
     return downloads() / hashlib.sha256(source.encode()).hexdigest()[:16]
 
 
-def _download_pair(options_url: str, weights_url: str, folder: Path, name: str, reporter: Reporter) -> None:
-    files = {"options.json": options_url, "weights.hdf5": weights_url}
-    for file, url in files.items():
-        (other,) = files.keys() - {file}
+def _download_pair(
+    options_url: str, weights_url: str, folder: Path, name: str, reporter: Reporter, sha256: str | None
+) -> None:
+    """Fetch both files of an ELMo; the checksum is that of the weights."""
+    for file, url, other in (
+        ("options.json", options_url, "weights.hdf5"),
+        ("weights.hdf5", weights_url, "options.json"),
+    ):
         elsewhere = f"put it beside {other} of the same place into a folder, and: tagdb embedder add {name} FOLDER"
-        _download(url, folder / file, reporter, elsewhere)
+        _download(url, folder / file, reporter, elsewhere, sha256 if url == weights_url else None)
 
 
-def _download(url: str, path: Path, reporter: Reporter, elsewhere: str) -> None:
+def _download(url: str, path: Path, reporter: Reporter, elsewhere: str, sha256: str | None) -> None:
     """Fetch what a first try has not fetched; `path` exists only when all of the file is there."""
-    if not path.exists():
-        download(url, path, reporter, elsewhere=elsewhere)
+    if sha256 is not None or not path.exists():
+        download(url, path, reporter, sha256=sha256, elsewhere=elsewhere)
 
 
-def forget_downloads(source: str) -> None:
-    """Delete what was downloaded from `source`, now that it has become an embedder."""
+@contextmanager
+def fetched(source: str, name: str, work: Path, reporter: Reporter, *, sha256: str | None = None) -> Iterator[Brought]:
+    """Bring a source and forget what was downloaded of it once it was used: with success, or found to be of no use.
+
+    What could not be fetched to its end stays, see `bring`.
+    """
+    try:
+        brought = bring(source, name, work, reporter, sha256=sha256)
+    except WeightsError:
+        _forget(source)
+        raise
+    try:
+        yield _gathered(brought)
+    except TagdbError:
+        _forget(source)
+        raise
+    _forget(source)
+
+
+def _forget(source: str) -> None:
     shutil.rmtree(_downloads_of(source), ignore_errors=True)
 
 
-def gathered(brought: Brought) -> Brought:
+def _gathered(brought: Brought) -> Brought:
     """Return the folder that really holds the files, where they lie in the one folder of an archive."""
-    inside = [each for each in brought.folder.iterdir() if not each.name.startswith(".")]
+    inside = [each for each in brought.folder.iterdir() if not each.name.startswith((".", "__MACOSX"))]
     if len(inside) == 1 and inside[0].is_dir() and not inside[0].is_symlink():
         return replace(brought, folder=inside[0])
     return brought

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tagdb import elmo
@@ -65,7 +66,7 @@ def use(session: Session, name_or_directory: str) -> EmbedderSpec:
     ------
     EmbedderUnavailable : there is no such embedder, or its vectors are longer than can be indexed
     """
-    folder = installed.locate(name_or_directory)
+    folder = installed.checked(name_or_directory)
     spec = elmo.read_spec(folder)
     if spec.dim > LARGEST_DIM:
         raise EmbedderUnavailable(
@@ -99,13 +100,14 @@ def load(stored: StoredEmbedder) -> Embedder:
     ------
     EmbedderUnavailable : its files are not here, or are no longer those the vectors were made with
     """
-    folder = installed.locate(stored.directory)
-    if elmo.read_spec(folder).fingerprint != stored.fingerprint:
+    folder = installed.checked(stored.directory)
+    spec = elmo.read_spec(folder)
+    if spec.fingerprint != stored.fingerprint:
         raise EmbedderUnavailable(
             f"the files of embedder {stored.name!r} in {folder} have changed since it was chosen",
             hint=f"switch to what is there now: tagdb embedder use {stored.directory}",
         )
-    return installed.load(folder)
+    return elmo.load(folder)
 
 
 def promote(session: Session, embedder: StoredEmbedder) -> bool:
@@ -140,12 +142,21 @@ def overview(database: Database) -> list[dict[str, Any]]:
     """Return the embedders of this machine and those the database has met, each with its vectors and part there."""
     with database.session() as session:
         rows = session.rows("embedder.all")
-    met = {row.fingerprint for row in rows}
-    here = [(spec, "shipped") for spec in installed.shipped()] + [(spec, "added") for spec in installed.added()]
+    met = {(row.fingerprint, row.directory) for row in rows}
+    here = [_here(name, folder) for name, folder in installed.named().items()]
     return [
         *(_listed(row, row.vectors, _state(row)) for row in rows),
-        *(_listed(spec, 0, state) for spec, state in here if spec.fingerprint not in met),
+        *(each for each in here if (each["fingerprint"], installed.place(Path(each["directory"]))) not in met),
     ]
+
+
+def _here(name: str, folder: Path) -> dict[str, Any]:
+    """Describe an embedder's folder, also one whose files are damaged."""
+    try:
+        return _listed(elmo.read_spec(folder), 0, "shipped" if installed.is_shipped(folder) else "added")
+    except EmbedderUnavailable as error:
+        damaged = EmbedderSpec(name, "unknown", "", 0, str(folder), {})
+        return _listed(damaged, 0, f"cannot be read: {error}")
 
 
 def _listed(each: Row | EmbedderSpec, vectors: int, state: str) -> dict[str, Any]:

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 from tagdb import config, elmo
-from tagdb.errors import EmbedderUnavailable, InputRefused
+from tagdb.elmo.spec import ELMO, kind_of
+from tagdb.errors import EmbedderUnavailable, InputRefused, UsageError
 from tagdb.fetch import manifest
-from tagdb.models import Embedder, EmbedderSpec
+from tagdb.models import EmbedderSpec
 
 _SHIPPED = Path(__file__).resolve().parent.parent / "embedders"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def is_name(name: str) -> bool:
+    """Whether an embedder may be called so."""
+    return _NAME.fullmatch(name) is not None
 
 
 def added_folder() -> Path:
     """Return the folder that `tagdb embedder add` fills, one folder an embedder."""
-    return config.home() / "embedders"
-
-
-def shipped() -> list[EmbedderSpec]:
-    """Return the embedders that came with this tagdb."""
-    return [elmo.read_spec(folder) for folder in _embedders_in(_SHIPPED)]
-
-
-def added() -> list[EmbedderSpec]:
-    """Return the embedders that were added on this machine."""
-    return [elmo.read_spec(folder) for folder in _embedders_in(added_folder())]
+    return (config.home() / "embedders").resolve()
 
 
 def named() -> dict[str, Path]:
     """Return the folders of all embedders that have a name here, shipped and added, by their names."""
     return {folder.name: folder for shelf in (added_folder(), _SHIPPED) for folder in _embedders_in(shelf)}
+
+
+def is_shipped(folder: Path) -> bool:
+    """Whether an embedder came with this tagdb."""
+    return folder.parent == _SHIPPED
 
 
 def _embedders_in(shelf: Path) -> list[Path]:
@@ -48,13 +51,48 @@ def locate(name_or_directory: str) -> Path:
     """
     if (folder := named().get(name_or_directory)) is not None:
         return folder
-    folder = Path(name_or_directory).expanduser()
+    folder = given_path(name_or_directory)
     if elmo.is_embedder(folder):
         return folder.resolve()
     raise EmbedderUnavailable(
         f"there is no embedder {name_or_directory!r}: neither a shipped or added one nor a folder with options.json",
         hint=_hint(name_or_directory, folder),
     )
+
+
+def given_path(typed: str) -> Path:
+    """Return a path as it was typed, "~" expanded.
+
+    Raises
+    ------
+    UsageError : nothing can have such a path, or it may not be looked at
+    """
+    try:
+        path = Path(typed).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"{typed!r}: {getattr(error, 'strerror', None) or error}", hint="tagdb embedder list"
+        ) from None
+    return path
+
+
+def checked(name_or_directory: str) -> Path:
+    """Return the folder of an embedder that may be read: its files are those its manifest was written for.
+
+    Raises
+    ------
+    EmbedderUnavailable : there is none, or it is a program that was not added
+    WeightsError : a file is damaged, or not the one that was added
+    """
+    folder = locate(name_or_directory)
+    if manifest.exists(folder):
+        manifest.verify(folder)
+    elif kind_of(folder) != ELMO:
+        raise EmbedderUnavailable(
+            f"{folder} holds a program, and it was not added", hint=f"if you trust it: tagdb embedder add NAME {folder}"
+        )
+    return folder
 
 
 def _hint(wanted: str, folder: Path) -> str:
@@ -73,18 +111,6 @@ def describe(name_or_directory: str) -> EmbedderSpec:
     return elmo.read_spec(locate(name_or_directory))
 
 
-def load(folder: Path) -> Embedder:
-    """Load an embedder's model; where tagdb wrote its manifest, the files have to be those it was written for.
-
-    Raises
-    ------
-    WeightsError : a file is damaged, or not the one that was added
-    """
-    if manifest.exists(folder):
-        manifest.verify(folder)
-    return elmo.load(folder)
-
-
 def added_under(name: str) -> Path:
     """Return the folder of an added embedder.
 
@@ -93,7 +119,7 @@ def added_under(name: str) -> Path:
     EmbedderUnavailable : none was added under this name
     """
     folder = added_folder() / name
-    if folder in _embedders_in(added_folder()):
+    if is_name(name) and folder.is_dir():
         return folder
     raise EmbedderUnavailable(f"no embedder was added as {name!r}", hint="tagdb embedder list")
 

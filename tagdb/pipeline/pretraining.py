@@ -112,7 +112,7 @@ def pretrain(
 
 
 def _elmo_folder(init: str) -> Path:
-    folder = installed.locate(init)
+    folder = installed.checked(init)
     if (kind := kind_of(folder)) != ELMO:
         raise EmbedderUnavailable(
             f"embedder {init!r} is a {kind}; only an ELMo can be trained", hint="tagdb embedder list"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tagdb import elmo
 from tagdb.errors import CheckFailed
 from tagdb.fetch import manifest
 from tagdb.models import Embedder
@@ -51,8 +52,8 @@ def verify(name_or_directory: str) -> Verified:
     WeightsError : a file is damaged, or not the one that was added
     CheckFailed : a text's vector depends on more than the text
     """
-    folder = installed.locate(name_or_directory)
-    embedder = installed.load(folder)
+    folder = installed.checked(name_or_directory)
+    embedder = elmo.load(folder)
     difference = company_difference(embedder)
     if not difference <= LIMIT:
         raise CheckFailed(

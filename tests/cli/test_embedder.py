@@ -59,7 +59,7 @@ def test_add_tells_a_script_everything(source: Path) -> None:
         (("mine",), 2, "Missing argument 'SOURCE'"),
         (("mine", "nowhere"), 2, "neither a folder, nor an archive, nor an address"),
         (("mine", "{source}", "--start-state", "hot"), 2, "'hot' is not one of 'zero', 'frozen-warm'"),
-        (("mine", "{source}", "--tokenizer", "letters"), 3, "tokenizer is 'letters', not one of"),
+        (("mine", "{source}", "--tokenizer", "letters"), 2, "there is no tokenizer 'letters'"),
         (("starter", "{source}"), 1, "embedder 'starter' comes with tagdb next: choose another name"),
     ],
 )

@@ -31,13 +31,17 @@ CREATE INDEX text_vector_hnsw ON tagdb.text_vector USING hnsw ((embedding::halfv
 CREATE VIEW tagdb.embedding AS SELECT q.question_id, v.embedding FROM tagdb.question q
     JOIN tagdb.text_vector v USING (text_id) JOIN tagdb.embedder e ON e.id = v.embedder_id AND e.active;
 GRANT SELECT ON tagdb.embedding, tagdb.tag_vector TO PUBLIC;
+GRANT UPDATE ON tagdb.text_vector TO pg_monitor WITH GRANT OPTION;
+GRANT UPDATE (questions), INSERT (tag) ON tagdb.tag_vector TO pg_monitor WITH GRANT OPTION;
 """
 PRESERVED = (
     "SELECT text_id, embedder_id, tokens, truncated, embedding::text, embedded_at FROM tagdb.text_vector ORDER BY 1, 2",
     "SELECT embedder_id, tag, questions, members, embedding::text FROM tagdb.tag_vector ORDER BY 1, 2",
     "SELECT classifier_id, class, position, coef::text, intercept FROM tagdb.classifier_weight ORDER BY 1, 2",
     "SELECT question_id, embedding::text FROM tagdb.embedding ORDER BY 1",
-    "SELECT relname, relacl::text FROM pg_class WHERE relname IN ('embedding', 'tag_vector') ORDER BY 1",
+    "SELECT relname, relacl::text FROM pg_class WHERE relname IN ('embedding', 'tag_vector', 'text_vector') ORDER BY 1",
+    "SELECT attname, attacl::text FROM pg_attribute WHERE attrelid = 'tagdb.tag_vector'::regclass AND attacl IS NOT NULL "
+    "ORDER BY 1",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tarfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tagdb.errors import EmbedderUnavailable, InputRefused, TagdbError, UsageErr
 from tagdb.models import Silent
 from tagdb.pipeline import adding, embedders, installed, verifying
 from tagdb.pipeline.adding import Added, Reading
+from tagdb.pipeline.pretraining import Settings, Size, TrainingTexts, pretrain
 from tests.elmo.weights import write_random_elmo
 from tests.pipeline.world import World
 
@@ -46,10 +48,8 @@ def test_folder_becomes_an_embedder_with_the_same_vectors(source: Path, home: Pa
     assert Path(added.spec.directory) == installed.locate("mine") == home / "embedders" / "mine"
     assert added.spec.fingerprint == elmo.read_spec(source).fingerprint == installed.describe("mine").fingerprint
     assert added.spec.config["source"] == str(source)
-    np.testing.assert_array_equal(
-        installed.load(home / "embedders" / "mine").embed(TEXTS), elmo.load(source).embed(TEXTS)
-    )
-    assert [spec.name for spec in installed.added()] == ["mine"]
+    np.testing.assert_array_equal(elmo.load(installed.checked("mine")).embed(TEXTS), elmo.load(source).embed(TEXTS))
+    assert set(installed.named()) == {"mine", "starter"}
     assert _left(home) == ["mine"]
 
 
@@ -58,7 +58,7 @@ def test_reading_is_chosen_when_adding(source: Path) -> None:
     words = _add(source, "words", tokenizer="words", lowercase=True).spec
     assert words.fingerprint != plain.fingerprint
     assert (words.config["tokenizer"], words.config["lowercase"]) == ("words", True)
-    embedder = installed.load(installed.locate("words"))
+    embedder = elmo.load(installed.checked("words"))
     assert embedder.tokenize(TEXTS) == [["java", "spring"], ["c#", ".net"]]
 
 
@@ -88,17 +88,27 @@ def test_what_a_trained_folder_says_of_itself_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("around", ["", "elmo_2x8/"])
-def test_archives_are_unpacked_with_or_without_a_folder_around(source: Path, tmp_path: Path, around: str) -> None:
-    with tarfile.open(tmp_path / "elmo.tar.gz", "w:gz") as archive:
+@pytest.mark.parametrize("name", ["elmo.tar.gz", "3?tf-hub-format=compressed"])
+def test_archives_are_unpacked_whatever_they_are_called_and_pack(
+    source: Path, tmp_path: Path, around: str, name: str
+) -> None:
+    with tarfile.open(tmp_path / name, "w:gz") as archive:
         for each in ("options.json", "weights.hdf5"):
             archive.add(source / each, f"{around}published_{each}")
-    assert _add(tmp_path / "elmo.tar.gz").spec.fingerprint == elmo.read_spec(source).fingerprint
+            archive.add(source / "options.json", f"{around}._published_{each}")  # as macOS leaves them
+        archive.add(source / "options.json", "__MACOSX/options.json")
+    assert _add(tmp_path / name).spec.fingerprint == elmo.read_spec(source).fingerprint
 
 
-def test_a_file_changed_after_adding_is_found_at_every_load(source: Path) -> None:
+def test_a_file_changed_after_adding_is_found_whoever_reads_it(source: Path, database: Database) -> None:
     folder = Path(_add(source).spec.directory)
     (folder / "embedder.json").write_text('{"name": "mine", "tokenizer": "words"}')
-    for use in (lambda: installed.load(folder), lambda: verifying.verify("mine")):
+    for use in (
+        lambda: embedders.choose(database, "mine"),
+        lambda: verifying.verify("mine"),
+        lambda: _add("mine", "again"),
+        lambda: pretrain(lambda: database, TrainingTexts(), folder, Settings(), Size(), Silent(), init="mine"),
+    ):
         with pytest.raises(WeightsError, match=r"embedder\.json"):
             use()
 
@@ -109,6 +119,16 @@ def test_damaged_weights_are_refused_and_nothing_is_left(source: Path, home: Pat
     with pytest.raises(WeightsError):
         _add(source)
     assert _left(home) == []
+
+
+def test_checksum_of_an_archive_is_compared(source: Path, tmp_path: Path, home: Path) -> None:
+    with tarfile.open(tmp_path / "elmo.tar", "w") as archive:
+        archive.add(source, "elmo")
+    right = hashlib.sha256((tmp_path / "elmo.tar").read_bytes()).hexdigest()
+    with pytest.raises(WeightsError, match=f"has SHA-256 {right}, not 00"):
+        adding.add("mine", str(tmp_path / "elmo.tar"), Reading(), Silent(), sha256="00")
+    assert _left(home) == []
+    adding.add("mine", str(tmp_path / "elmo.tar"), Reading(), Silent(), sha256=right.upper())
 
 
 @pytest.mark.parametrize(
@@ -134,7 +154,11 @@ def test_names_that_cannot_be_given_are_refused(
     ("source", "error", "message"),
     [
         ("no/such/folder", UsageError, "neither a folder, nor an archive"),
-        ("https://example.org/elmo.bin", UsageError, "names neither an archive"),
+        ("~no-such-user/elmo", UsageError, "no-such-user"),
+        ("a" * 300, UsageError, "too long"),
+        ("http://[bad/elmo.tar.gz", EmbedderUnavailable, "cannot be read as http"),
+        ("ftp://example.org/elmo.tar.gz", EmbedderUnavailable, "cannot be read as http"),
+        ("notes.txt", WeightsError, "notes.txt"),
         (".", EmbedderUnavailable, "holds neither options.json and weights.hdf5 nor a SavedModel, but notes.txt"),
     ],
 )
@@ -176,10 +200,40 @@ def test_added_embedder_serves_a_database_by_name_and_is_kept_while_it_does(
     with pytest.raises(InputRefused, match="the database embeds with 'mine'"):
         embedders.remove(database, "mine")
     embedders.remove(database, "spare")
-    assert [spec.name for spec in installed.added()] == ["mine"]
+    assert set(installed.named()) == {"mine", "starter"}
     for absent in ("spare", "starter"):
         with pytest.raises(EmbedderUnavailable, match=f"no embedder was added as '{absent}'"):
             embedders.remove(database, absent)
+
+
+def test_tokenizer_that_does_not_exist_is_refused_before_anything_is_fetched(home: Path) -> None:
+    with pytest.raises(UsageError, match="there is no tokenizer 'letters'"):
+        _add("original", tokenizer="letters")
+    assert not home.exists()
+
+
+def test_embedder_behind_a_link_is_kept_while_it_is_in_use(
+    database: Database, tmp_path: Path, tiny_embedder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    monkeypatch.setenv("TAGDB_HOME", str(tmp_path / "link"))
+    _add(tiny_embedder)
+    embedders.choose(database, str(tmp_path / "link" / "embedders" / "mine"))
+    with pytest.raises(InputRefused, match="the database embeds with 'mine'"):
+        embedders.remove(database, "mine")
+
+
+def test_list_tells_of_a_broken_embedder_and_remove_takes_it_away(source: Path, home: Path, database: Database) -> None:
+    _add(source)
+    (home / "embedders" / "mine" / "weights.hdf5").unlink()
+    (home / "embedders" / "empty").mkdir()
+    listed = {each["name"]: each["state"] for each in embedders.overview(database)}
+    assert listed["starter"] == "shipped"
+    assert "weights.hdf5" in listed["mine"]
+    for name in ("mine", "empty"):
+        embedders.remove(database, name)
+    assert _left(home) == []
 
 
 def test_verify_counts_files_and_measures_vectors(source: Path) -> None:

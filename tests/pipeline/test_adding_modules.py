@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from tagdb import elmo
 from tagdb.db.connection import Database
 from tagdb.errors import EmbedderUnavailable, UsageError
 from tagdb.models import Silent
-from tagdb.pipeline import adding, installed, verifying
+from tagdb.pipeline import adding, embedders, installed, verifying
 from tagdb.pipeline.adding import Reading
 from tagdb.pipeline.pretraining import Settings, Size, TrainingTexts, pretrain
 from tests.elmo.hub.modules import ElmoModule, write_elmo_module
@@ -46,8 +47,31 @@ def test_elmo_module_is_converted_proven_and_read_as_chosen(elmo_module: Path) -
     assert "averages padding" in str(added.conversion)
     assert added.spec.config["tokenizer"] == "words"
     assert verifying.verify("hub").conversion == added.conversion
-    embedder = installed.load(installed.locate("hub"))
+    embedder = elmo.load(installed.checked("hub"))
     np.testing.assert_allclose(embedder.embed(["C#, .NET"]), embedder.embed(["c# .net"]), atol=1e-6)
+
+
+def test_module_that_gives_other_vectors_is_refused_and_nothing_is_left(tmp_path: Path, home: Path) -> None:
+    warm = write_elmo_module(tmp_path / "warm", ElmoModule(start=0.5))
+    with pytest.raises(EmbedderUnavailable, match="starts every text from a state that is not zero"):
+        adding.add("hub", str(warm), Reading(), Silent())
+    assert list((home / "embedders").iterdir()) == []
+
+
+def test_program_that_was_not_added_is_never_run(text_module: Path, database: Database, tmp_path: Path) -> None:
+    added = Path(adding.add("nnlm", str(text_module), Reading(), Silent()).spec.directory)
+    copied = shutil.copytree(added, tmp_path / "copied", ignore=shutil.ignore_patterns("manifest.json"))
+    with pytest.raises(EmbedderUnavailable, match="holds a program, and it was not added"):
+        embedders.choose(database, str(copied))
+    with pytest.raises(EmbedderUnavailable, match="holds a program"):
+        verifying.verify(str(copied))
+
+
+def test_modules_that_are_here_can_be_added_again(elmo_module: Path, text_module: Path) -> None:
+    first = adding.add("hub", str(elmo_module), Reading(), Silent())
+    assert adding.add("hub-words", "hub", Reading(tokenizer="words"), Silent()).proof == first.proof
+    nnlm = adding.add("nnlm", str(text_module), Reading(), Silent()).spec
+    assert adding.add("nnlm-again", "nnlm", Reading(), Silent()).spec.fingerprint == nnlm.fingerprint
 
 
 def test_text_module_embeds_a_database(text_module: Path, database: Database) -> None:

@@ -17,8 +17,9 @@ from tagdb.elmo import published
 from tagdb.errors import EmbedderUnavailable
 from tagdb.fetch import download
 from tagdb.models import Silent
-from tagdb.pipeline import adding
+from tagdb.pipeline import adding, bringing
 from tagdb.pipeline.adding import Added, Reading
+from tests.elmo.hub.text_modules import write_bag_of_words
 from tests.elmo.weights import write_random_elmo
 
 
@@ -100,6 +101,28 @@ def test_second_try_goes_on_with_what_the_first_one_fetched(
     (served / "options.json").unlink()
     shutil.copy(source / "weights.hdf5", served / "weights.hdf5")
     assert _add(f"{address}weights.hdf5").spec.name == "mine"
+
+
+def test_download_that_turns_out_to_be_something_else_is_not_kept(
+    source: Path, served: Path, address: str, home: Path
+) -> None:
+    (served / "options.json").write_text("<html>please sign in</html>")
+    shutil.copy(source / "weights.hdf5", served / "weights.hdf5")
+    with pytest.raises(EmbedderUnavailable, match="is not JSON"):
+        _add(f"{address}weights.hdf5")
+    shutil.copy(source / "options.json", served / "options.json")
+    assert _add(f"{address}weights.hdf5").spec.name == "mine"
+
+
+def test_module_is_fetched_by_its_handle_whose_secrets_stay_secret(
+    served: Path, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bringing, "MODULE_HOSTS", ("127.0.0.1",))
+    with tarfile.open(served / "nnlm", "w:gz") as archive:
+        archive.add(write_bag_of_words(tmp_path / "nnlm"), ".")
+    spec = _add(f"{address}nnlm?token=hunter2").spec
+    assert (spec.kind, spec.config["source"]) == ("module", f"{address}nnlm")
+    assert "hunter2" not in "".join(file.read_text() for file in Path(spec.directory).glob("*.json"))
 
 
 @pytest.mark.parametrize("name", ["small", "https://tfhub.dev/google/elmo/3"])
