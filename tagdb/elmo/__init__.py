@@ -8,8 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagdb.elmo import hub, spec
-from tagdb.elmo.hub import spec as hub_spec
+from tagdb.elmo import hub
+from tagdb.elmo import spec as elmo_spec
+from tagdb.elmo.hub.spec import KIND as MODULE
+from tagdb.elmo.hub.spec import is_module
 from tagdb.elmo.published import PUBLISHED
 from tagdb.models import Embedder, EmbedderSpec
 
@@ -21,31 +23,26 @@ __all__ = ["PUBLISHED", "Elmo", "is_embedder", "is_module", "load", "read_spec"]
 
 def is_embedder(directory: Path) -> bool:
     """Whether a folder holds what `load` reads: an ELMo in AllenNLP's format, or a module that tagdb took."""
-    return (directory / spec.OPTIONS_FILE).exists() or (directory / spec.DESCRIPTION_FILE).exists()
-
-
-def is_module(directory: Path) -> bool:
-    """Whether a folder holds a SavedModel, as TF-Hub's modules are."""
-    return any((directory / name).exists() for name in hub_spec.GRAPH_FILES)
+    return (directory / elmo_spec.OPTIONS_FILE).exists() or (directory / elmo_spec.DESCRIPTION_FILE).exists()
 
 
 def read_spec(directory: Path) -> EmbedderSpec:
     """Return what identifies the embedder in `directory`; see `spec.read_spec`."""
-    if spec.kind_of(directory) == hub_spec.KIND:
+    if elmo_spec.kind_of(directory) == MODULE:
         return hub.read_module_spec(directory)
-    return spec.read_spec(directory)
+    return elmo_spec.read_spec(directory)
 
 
-def load(directory: Path) -> Embedder:
-    """Load the embedder in `directory`.
+def load(directory: Path, spec: EmbedderSpec | None = None) -> Embedder:
+    """Load the embedder in `directory`; `spec`, where `read_spec` gave it just before, saves hashing its files again.
 
     Raises EmbedderUnavailable when a file is missing, WeightsError when one is damaged or does not fit the others.
     """
-    if spec.kind_of(directory) == hub_spec.KIND:
-        return hub.ModuleEmbedder.load(directory)
+    if elmo_spec.kind_of(directory) == MODULE:
+        return hub.ModuleEmbedder.load(directory, spec=spec)
     from tagdb.elmo.encoder import Elmo
 
-    return Elmo.load(directory)
+    return Elmo.load(directory, spec=spec)
 
 
 def __getattr__(name: str) -> Any:

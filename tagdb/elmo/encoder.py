@@ -71,14 +71,16 @@ class Elmo:
         self._vocabulary = Vocabulary(token_encoder, limits.vocabulary_bytes // begin.nbytes)
 
     @classmethod
-    def load(cls, directory: Path | str, *, limits: Limits = Limits()) -> Elmo:
+    def load(cls, directory: Path | str, *, limits: Limits = Limits(), spec: EmbedderSpec | None = None) -> Elmo:
         """Load options.json, weights.hdf5 and, where there is one, embedder.json from `directory`.
+
+        `spec`, where `read_spec` gave it just before, saves hashing the weights again.
 
         Raises EmbedderUnavailable when a file is missing, WeightsError when one is damaged or does not fit
         the others.
         """
         directory = Path(directory)
-        spec = read_spec(directory)
+        spec = spec or read_spec(directory)
         options = read_options(directory / OPTIONS_FILE)
         with open_weights(directory / WEIGHTS_FILE, options) as weights:
             return cls(spec, read_description(directory), options, weights, limits)

@@ -13,6 +13,7 @@ from tagdb.errors import EmbedderUnavailable, WeightsError
 CHARACTER_IDS = 262
 MAX_DIMENSION = 65_536
 MAX_PARAMETERS = 1_000_000_000
+MAX_JSON_BYTES = 2**20
 ACTIVATIONS = ("relu", "tanh")
 # Beside the published format: what is taken off every vector, so that cosines compare what sets texts apart.
 CENTRE = "centre"
@@ -145,7 +146,11 @@ def read_options(path: Path) -> ElmoOptions:
 def read_json_object(path: Path) -> dict[str, Any]:
     """Read a JSON object; the errors raised are those of `read_options`."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            text = file.read(MAX_JSON_BYTES + 1)
+        if len(text) > MAX_JSON_BYTES:
+            raise WeightsError(f"{path} is larger than {MAX_JSON_BYTES:,} bytes", hint="fetch the file again")
+        content = json.loads(text.decode())
     except OSError as error:
         raise EmbedderUnavailable(
             f"cannot read {path}: {error.strerror or error}",

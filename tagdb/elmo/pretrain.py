@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -17,20 +17,19 @@ from pathlib import Path
 import numpy as np
 
 from tagdb.elmo._tensorflow import tf
-from tagdb.elmo.options import CENTRE, ElmoOptions, read_options
-from tagdb.elmo.spec import OPTIONS_FILE, WEIGHTS_FILE, Description, read_description
+from tagdb.elmo.options import CENTRE, ElmoOptions
+from tagdb.elmo.spec import Description
 from tagdb.elmo.training import checkpoint
 from tagdb.elmo.training.batches import Batch, Batches
+from tagdb.elmo.training.beginning import begin_anew, begin_from
 from tagdb.elmo.training.card import CARD, NOT_STATED, Provenance, write_card
 from tagdb.elmo.training.checkpoint import Epoch, Position
 from tagdb.elmo.training.corpus import Corpus, Example, spool
 from tagdb.elmo.training.curve import plot_curve
-from tagdb.elmo.training.network import initial_weights
 from tagdb.elmo.training.optimizer import learning_rate
 from tagdb.elmo.training.output import claim, write_embedder
 from tagdb.elmo.training.settings import Settings, Size
 from tagdb.elmo.training.trainer import HeldOut, StepResult, Trainer
-from tagdb.elmo.weights import FloatArray, open_weights
 from tagdb.errors import TagdbError
 from tagdb.models import Progress, Reporter, Silent
 
@@ -70,8 +69,9 @@ def pretrain(
     """Train an ELMo and write it to `directory` in AllenNLP's format, the best epoch's weights.
 
     `examples` is read once, at the start of a new run; a run that was killed goes on from `directory`/checkpoint, with
-    the texts it had then. With `init`, a directory in AllenNLP's format, training goes on from those weights and
-    `size` is ignored. Returns None when `should_stop` (asked after every step) ended the run; it can be resumed.
+    the texts it had then. With `init`, a directory in AllenNLP's format, training goes on from those weights, with
+    their layer mix but from the zero state, and `size` is ignored. Returns None when `should_stop` (asked after every
+    step) ended the run; it can be resumed.
 
     Raises
     ------
@@ -81,13 +81,16 @@ def pretrain(
     Diverged : the loss is no longer a number
     """
     reporter = reporter or Silent()
-    options, weights, settings = _beginning(size, init, settings)
+    begin = begin_anew(size, settings, provenance) if init is None else begin_from(init, settings, provenance)
+    options, settings, provenance = begin.options, begin.settings, begin.provenance
     checkpoints = claim(directory, CHECKPOINT_FOLDER, settings, options, init, provenance.corpus)
+    if begin.news:
+        reporter.say(begin.news)
     if not Corpus.exists(checkpoints):
         with reporter.step("reading texts", unit="texts") as progress:
             spool(examples(), checkpoints, settings, progress)
     corpus = Corpus(checkpoints)
-    trainer = Trainer(options, weights, corpus.vocabulary, settings)
+    trainer = Trainer(options, begin.weights, corpus.vocabulary, settings, begin.layer_weights)
     run = _Run(trainer, corpus, options, settings, checkpoints, reporter, should_stop)
     reporter.say(run.describe())
 
@@ -96,35 +99,17 @@ def pretrain(
             name=provenance.name or directory.resolve().name,
             lowercase=settings.lowercase,
             tokenizer=settings.tokenizer,
-            source=provenance.corpus,
+            layer_weights=begin.layer_weights,
+            source=provenance.source,
             licence=provenance.licence,
             description=f"trained by tagdb on {corpus.facts.tokens:,} tokens; see {CARD}",
         )
-        is_centred = CENTRE in weights or corpus.facts.tagged_texts > 0
+        is_centred = CENTRE in begin.weights or corpus.facts.tagged_texts > 0
         write_embedder(directory, options, trainer.weights(centred=is_centred), described, number_format)
         words = len(corpus.vocabulary.words)
         write_card(directory, provenance, settings, corpus.facts, words, run.position.epochs, best)
 
     return run.to_the_end(directory, write)
-
-
-def _beginning(
-    size: Size, init: Path | None, settings: Settings
-) -> tuple[ElmoOptions, dict[str, FloatArray], Settings]:
-    if init is None:
-        return size.options(), initial_weights(size.options(), settings.seed), settings
-    options = read_options(init / OPTIONS_FILE)
-    with open_weights(init / WEIGHTS_FILE, options) as file:
-        # A cell as wide as its output may come without a projection: the identity stands for it.
-        weights = {
-            name: file.read(name) if name in file else np.eye(*shape, dtype=np.float32)
-            for name, shape in options.dataset_shapes().items()
-        }
-        if CENTRE in file:
-            weights[CENTRE] = file.read(CENTRE)
-    description = read_description(init)
-    tokens = replace(settings, lowercase=description.lowercase, tokenizer=description.tokenizer)
-    return options, weights, replace(tokens, token_epochs=0)
 
 
 class _Run:

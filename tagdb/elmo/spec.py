@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tagdb.elmo.files import sha256, write_text
 from tagdb.elmo.options import ElmoOptions, read_json_object, read_options
 from tagdb.elmo.tokenizers import SPACY, TOKENIZERS, WHITESPACE, identify, is_known
-from tagdb.elmo.training.files import write_text
 from tagdb.errors import EmbedderUnavailable, InputRefused, WeightsError
 from tagdb.models import EmbedderSpec
 
@@ -176,8 +176,7 @@ def _require_weight_for_each_layer(description: Description, options: ElmoOption
 
 def _fingerprint(options: ElmoOptions, description: Description, weights_file: Path) -> str:
     try:
-        with weights_file.open("rb") as file:
-            weights_hash = hashlib.file_digest(file, "sha256").hexdigest()
+        weights_hash = sha256(weights_file)
     except OSError as error:
         raise EmbedderUnavailable(
             f"cannot read {weights_file}: {error.strerror or error}",

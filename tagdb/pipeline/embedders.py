@@ -107,7 +107,7 @@ def load(stored: StoredEmbedder) -> Embedder:
             f"the files of embedder {stored.name!r} in {folder} have changed since it was chosen",
             hint=f"switch to what is there now: tagdb embedder use {stored.directory}",
         )
-    return elmo.load(folder)
+    return elmo.load(folder, spec)
 
 
 def promote(session: Session, embedder: StoredEmbedder) -> bool:

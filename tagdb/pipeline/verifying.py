@@ -5,25 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tagdb import elmo
+from tagdb.elmo.independence import TEXTS, TOLERANCE, company_difference
 from tagdb.errors import CheckFailed
 from tagdb.fetch import manifest
-from tagdb.models import Embedder
 from tagdb.pipeline import installed
 from tagdb.pipeline.adding import proof_in_words
-
-LIMIT = 1e-5
-"""How far a text's vector may move with the company it is embedded in (relative to the largest number in it)."""
-
-_TEXTS = (
-    "java",
-    "how to join two tables",
-    "c# .net node.js",
-    "why does python say 'list index out of range' when I loop over a list and remove from it",
-    "ü 日本語",
-)
 
 
 @dataclass(frozen=True)
@@ -53,9 +40,9 @@ def verify(name_or_directory: str) -> Verified:
     CheckFailed : a text's vector depends on more than the text
     """
     folder = installed.checked(name_or_directory)
-    embedder = elmo.load(folder)
+    embedder = elmo.load(folder, elmo.read_spec(folder))
     difference = company_difference(embedder)
-    if not difference <= LIMIT:
+    if not difference <= TOLERANCE:
         raise CheckFailed(
             f"{name_or_directory}: the vector of a text moves by {difference:.1e} with the texts around it",
             hint="tagdb embedder remove it, and add it again",
@@ -64,15 +51,8 @@ def verify(name_or_directory: str) -> Verified:
     return Verified(
         embedder.spec.name,
         len(facts.files) if facts else 0,
-        len(_TEXTS),
+        len(TEXTS),
         difference,
         facts.facts.get("proof") if facts else None,
         embedder.spec.fingerprint,
     )
-
-
-def company_difference(embedder: Embedder) -> float:
-    """Return the largest relative difference between vectors of texts alone and together."""
-    together = embedder.embed(_TEXTS)
-    alone = np.concatenate([embedder.embed([text]) for text in _TEXTS])
-    return float(np.abs(together - alone).max() / np.abs(alone).max())

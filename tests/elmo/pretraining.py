@@ -11,6 +11,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from tagdb.elmo._tensorflow import tf
+from tagdb.elmo.characters import BEGIN_SENTENCE, END_SENTENCE, character_ids
 from tagdb.elmo.options import ElmoOptions
 from tagdb.elmo.pretrain import Example, Outcome, Provenance, Settings, Size, pretrain
 from tagdb.elmo.training.batches import Batches
@@ -94,6 +96,18 @@ def batches(folder: Path, texts: Sequence[str | Example], settings: Settings) ->
     examples = [text if isinstance(text, Example) else Example(text) for text in texts]
     corpus = spool(examples, folder, settings, Silent())
     return corpus, Batches(corpus, settings, 50, 3)
+
+
+def network_inputs(texts: list[list[str]]) -> tuple[tuple[tf.Tensor, ...], tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return texts as `Network` takes them: types' characters, where each is spelt, texts of types, and lengths."""
+    types = dict.fromkeys([BEGIN_SENTENCE, END_SENTENCE, *(token for text in texts for token in text)])
+    numbers = {token: number for number, token in enumerate(types)}
+    padded = np.zeros((max(map(len, texts)), len(texts)), dtype=np.int32)
+    for column, text in enumerate(texts):
+        padded[: len(text), column] = [numbers[token] for token in text]
+    characters = (tf.constant(character_ids(list(types), 50)),)
+    lengths = np.array([len(text) for text in texts], dtype=np.int32)
+    return characters, tf.range(len(types)), tf.constant(padded), tf.constant(lengths)
 
 
 class Interruption(Exception):

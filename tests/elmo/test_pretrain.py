@@ -14,7 +14,7 @@ import pytest
 from tagdb.config import VERSION
 from tagdb.elmo import Elmo, pretrain, read_spec
 from tagdb.elmo._tensorflow import tf
-from tagdb.elmo.characters import BEGIN_SENTENCE, END_SENTENCE, character_ids
+from tagdb.elmo.characters import BEGIN_SENTENCE, END_SENTENCE
 from tagdb.elmo.options import read_options
 from tagdb.elmo.pretrain import Outcome, Provenance, Settings, Size
 from tagdb.elmo.spec import read_description
@@ -27,6 +27,7 @@ from tests.elmo.pretraining import (
     TOPICS,
     Interruption,
     Notes,
+    network_inputs,
     sentences,
     tagged,
     train,
@@ -34,7 +35,6 @@ from tests.elmo.pretraining import (
     weights,
 )
 from tests.elmo.reference import ReferenceElmo
-from tests.elmo.weights import elmo_options, random_weights, write_elmo
 
 TEXTS = sentences()
 LEARNING = replace(SETTINGS, epochs=8)
@@ -115,17 +115,6 @@ def test_patience_ends_a_run_and_another_seed_gives_other_weights(
     assert all(not np.array_equal(other[name], this[name]) for name in this)
 
 
-def _network_inputs(texts: list[list[str]]) -> tuple[tuple[tf.Tensor, ...], tf.Tensor, tf.Tensor, tf.Tensor]:
-    types = dict.fromkeys([BEGIN_SENTENCE, END_SENTENCE, *(token for text in texts for token in text)])
-    numbers = {token: number for number, token in enumerate(types)}
-    padded = np.zeros((max(map(len, texts)), len(texts)), dtype=np.int32)
-    for column, text in enumerate(texts):
-        padded[: len(text), column] = [numbers[token] for token in text]
-    characters = (tf.constant(character_ids(list(types), 50)),)
-    lengths = np.array([len(text) for text in texts], dtype=np.int32)
-    return characters, tf.range(len(types)), tf.constant(padded), tf.constant(lengths)
-
-
 @pytest.mark.parametrize(("fixture", "tolerance"), [("run", 1e-5), ("tag_run", 1e-2)])
 def test_what_was_trained_is_what_embeds(
     fixture: str, tolerance: float, request: pytest.FixtureRequest, tmp_path: Path
@@ -134,7 +123,7 @@ def test_what_was_trained_is_what_embeds(
     texts = [text.split() for text in [*TEXTS[:3], "python", "an unseen textual surprise", "java java"]]
     elmo, reference = Elmo.load(directory), ReferenceElmo.load(directory)
     network = Network(OPTIONS, {name: values.astype(np.float32) for name, values in weights(directory).items()})
-    characters, spelt_at, padded, lengths = _network_inputs(texts)
+    characters, spelt_at, padded, lengths = network_inputs(texts)
     layers = network.apply(
         network.token_vectors(characters, spelt_at, None, None), padded, lengths, None, tf.zeros(2, tf.int32)
     )
@@ -151,7 +140,7 @@ def test_trained_network_is_the_definition_layer_for_layer(run: Outcome) -> None
     text = ["how", "to", "sort", "a", "table", "in", "java"]
     reference = ReferenceElmo.load(run.directory)
     network = Network(OPTIONS, weights(run.directory))
-    characters, spelt_at, _, _ = _network_inputs([text])
+    characters, spelt_at, _, _ = network_inputs([text])
     vectors = network.token_vectors(characters, spelt_at, None, None)
     for direction, boundary, tokens in ((0, BEGIN_SENTENCE, text), (1, END_SENTENCE, text[::-1])):
         expected = reference.direction([reference.token_vector(token) for token in [boundary, *tokens]], direction)
@@ -208,27 +197,6 @@ def test_tokens_learn_first_where_there_are_tags(tmp_path: Path) -> None:
     assert train(halted, tagged(), settings, should_stop=lambda: next(steps) == 40) is None
     trained(halted, None, settings)
     assert _same(halted, whole)
-
-
-def test_init_goes_on_from_its_weights(tmp_path: Path, run: Outcome) -> None:
-    started = trained(tmp_path / "still", TEXTS, STANDING_STILL, init=run.directory)
-    before, after = weights(run.directory), weights(started.directory)
-    for name, values in after.items():
-        np.testing.assert_allclose(values, before[name], atol=1e-5, err_msg=name)
-
-
-def test_init_without_projections_with_case_and_with_a_centre(tmp_path: Path) -> None:
-    shape = elmo_options(projection_dim=12, dim=12)
-    drawn = random_weights(read_options(write_elmo(tmp_path / "init", shape, {}) / "options.json"))
-    kept = {name: values for name, values in drawn.items() if not name.endswith("W_P_0")}
-    assert len(kept) == len(drawn) - 4
-    kept["centre"] = np.full(24, 0.25, dtype=np.float32)
-    init = write_elmo(tmp_path / "init", shape, kept)
-    trained(tmp_path / "out", [f"A text {number} Here" for number in range(9)], STANDING_STILL, init=init)
-    assert not read_description(tmp_path / "out").lowercase
-    assert "centre" in weights(tmp_path / "out")
-    texts = ["A text", "Here it goes"]
-    np.testing.assert_allclose(Elmo.load(tmp_path / "out").embed(texts), Elmo.load(init).embed(texts), atol=1e-4)
 
 
 def test_card_tells_a_stranger_everything(run: Outcome, tag_run: Outcome) -> None:

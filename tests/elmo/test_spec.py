@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 import pytest
 
-from tagdb.elmo import read_spec
-from tagdb.elmo.options import parse_options
+from tagdb.elmo import load, read_spec, spec
+from tagdb.elmo.options import MAX_JSON_BYTES, parse_options
 from tagdb.errors import EmbedderUnavailable, WeightsError
 from tests.elmo.weights import elmo_options, random_weights, write_elmo, write_random_elmo
 
@@ -196,3 +196,18 @@ def test_the_encoder_loads_quietly_and_leaves_keras_usable() -> None:
         "from tensorflow.keras.layers import Dense"
     )
     assert written == "ready\n"
+
+
+@pytest.mark.parametrize("name", ["options.json", "embedder.json"])
+def test_a_giant_of_a_json_file_is_refused_unread(tmp_path: Path, name: str) -> None:
+    write_random_elmo(tmp_path, embedder=EMBEDDER)
+    with (tmp_path / name).open("a") as file:
+        file.write(" " * MAX_JSON_BYTES)
+    with pytest.raises(WeightsError, match=f"{name} is larger than 1,048,576 bytes"):
+        read_spec(tmp_path)
+
+
+def test_a_spec_at_hand_saves_hashing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read_spec(write_random_elmo(tmp_path))
+    monkeypatch.setattr(spec, "sha256", lambda _: pytest.fail("a file was hashed"))
+    assert load(tmp_path, found).spec is found

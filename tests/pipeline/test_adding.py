@@ -11,6 +11,7 @@ import pytest
 
 from tagdb import elmo
 from tagdb.db.connection import Database
+from tagdb.elmo.independence import TOLERANCE
 from tagdb.errors import EmbedderUnavailable, InputRefused, TagdbError, UsageError, WeightsError
 from tagdb.models import Silent
 from tagdb.pipeline import adding, embedders, installed, verifying
@@ -241,5 +242,5 @@ def test_verify_counts_files_and_measures_vectors(source: Path) -> None:
     verified = verifying.verify("mine")
     assert (verified.name, verified.files) == ("mine", 3)
     assert verified.fingerprint == elmo.read_spec(source).fingerprint
-    assert 0 <= verified.largest_difference < verifying.LIMIT
+    assert 0 <= verified.largest_difference < TOLERANCE
     assert verifying.verify(str(source)).files == 0

@@ -10,6 +10,7 @@ import pytest
 
 from tagdb import elmo
 from tagdb.db.connection import Database
+from tagdb.elmo.independence import TOLERANCE
 from tagdb.errors import EmbedderUnavailable, UsageError
 from tagdb.models import Silent
 from tagdb.pipeline import adding, embedders, installed, verifying
@@ -77,7 +78,7 @@ def test_modules_that_are_here_can_be_added_again(elmo_module: Path, text_module
 def test_text_module_embeds_a_database(text_module: Path, database: Database) -> None:
     added = adding.add("nnlm", str(text_module), Reading(), Silent())
     assert (added.spec.kind, added.proof, added.conversion) == ("module", None, None)
-    assert verifying.verify("nnlm").largest_difference < verifying.LIMIT
+    assert verifying.verify("nnlm").largest_difference < TOLERANCE
     world = World(database, "nnlm")
     world.put({1: "java spring", 2: "python", 3: "java"})
     world.sync()

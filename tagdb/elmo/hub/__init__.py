@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tagdb.elmo.hub.spec import read_module_spec
+from tagdb.elmo.hub.spec import read_module_spec as read_module_spec
 
 if TYPE_CHECKING:
     from tagdb.elmo.hub._hub import fetch_module as fetch_module
@@ -28,17 +28,6 @@ _HOMES = {
     "prepare_module": "module",
     "prove": "proof",
 }
-
-__all__ = [
-    "ModuleEmbedder",
-    "Proof",
-    "convert",
-    "fetch_module",
-    "is_elmo",
-    "prepare_module",
-    "prove",
-    "read_module_spec",
-]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,14 +12,15 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.client import responses
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 from tagdb.elmo._tensorflow import tf
-from tagdb.elmo.hub.spec import GRAPH_FILES, module_files
+from tagdb.elmo.hub.spec import is_module, module_files
 from tagdb.errors import EmbedderUnavailable
 
 _MISSING_OPERATION = re.compile(r"Op type not registered '(\w+)'")
@@ -81,7 +82,7 @@ def _loaded(module: Path) -> Any:
         if missing := _MISSING_OPERATION.search(str(error)):
             raise _MissingOperationError(missing[1]) from error
         raise EmbedderUnavailable(
-            f"{module} cannot be loaded as a module: {first_line(error)}",
+            f"{module} cannot be loaded as a module: {gist(error)}",
             hint="fetch the module again, and compare its size with the source's",
         ) from error
 
@@ -98,9 +99,11 @@ def quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def first_line(error: Exception) -> str:
-    """Return what an error says, without the lines of explanation and traceback that TensorFlow adds."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+def gist(error: Exception) -> str:
+    """Return the line in which an error says what happened: of a graph's, the one before it names the node."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    node = next((number for number, line in enumerate(lines) if "[[{{node" in line), 0)
+    return lines[max(0, node - 1)][:300]
 
 
 def fetch_module(handle: str, cache: Path) -> Path:
@@ -113,25 +116,38 @@ def fetch_module(handle: str, cache: Path) -> Path:
     ------
     EmbedderUnavailable : the handle is none, cannot be reached, or what comes is no module
     """
-    address = urlsplit(handle)
-    if address.scheme not in ("http", "https"):
-        raise EmbedderUnavailable(
-            f"{handle!r} is no handle of a module", hint="such as https://tfhub.dev/google/elmo/3"
-        )
+    shown = _public_form(handle)
     place = cache / hashlib.sha1(handle.encode(), usedforsecurity=False).hexdigest()
-    if _holds_module(place):
+    if is_module(place):
         return place
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fetching-", dir=cache) as fresh, _settings(Path(fresh)):
-        found = _resolved(handle)
-        if not _holds_module(found):
-            raise _unreachable(handle, "what comes from there is no module")
+        found = _resolved(handle, shown)
+        if not is_module(found):
+            raise _unreachable(shown, "what comes from there is no module")
         shutil.rmtree(place, ignore_errors=True)
         found.replace(place)
     return place
 
 
-def _resolved(handle: str) -> Path:
+def _public_form(handle: str) -> str:
+    """Return a handle without user, password, query and fragment, any of which may be a secret."""
+    try:
+        address = urlsplit(handle)
+        # After an unquoted "/" or "?" in a password, the rest of it would pass for a path or a query.
+        is_misread = "@" in address.path + address.query + address.fragment
+        is_handle = address.scheme in ("http", "https") and address.hostname and not is_misread
+    except ValueError:
+        is_handle = False
+    if not is_handle:
+        raise EmbedderUnavailable(
+            "this is no handle of a module: it cannot be read as http(s)://HOST/PATH",
+            hint="such as https://tfhub.dev/google/elmo/3",
+        )
+    return address._replace(netloc=address.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _resolved(handle: str, shown: str) -> Path:
     hub = tensorflow_hub()
     with warnings.catch_warnings():
         # Of a download that breaks off, tensorflow_hub leaves the connection to be closed with its error.
@@ -139,24 +155,25 @@ def _resolved(handle: str) -> Path:
         try:
             return Path(hub.resolve(handle))
         except Exception as error:  # of urllib's, tarfile's, zlib's and TensorFlow's classes
-            reason = _answer(error)
-    raise _unreachable(handle, reason)
+            reason = _reason(error, may_quote=handle == shown)
+    # Raised out here, it carries no error whose words could repeat the handle.
+    raise _unreachable(shown, reason)
 
 
-def _holds_module(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in GRAPH_FILES)
-
-
-def _answer(error: Exception) -> str:
+def _reason(error: Exception, *, may_quote: bool) -> str:
+    """Return why a fetch failed, in words that cannot hold a part of the handle unless they may be quoted."""
     if isinstance(error, HTTPError):
         error.close()
-        return f"HTTP {error.code} {error.reason}"
-    return first_line(error)
+        return f"HTTP {error.code} {responses.get(error.code, '')}".rstrip()
+    if may_quote:
+        return gist(error)
+    cause = error.reason if isinstance(error, URLError) else error
+    # Of what is left, the system's own words alone tell nothing of the address.
+    words = cause.strerror if isinstance(cause, OSError) else None
+    return words or f"it ends in {type(cause).__name__}, whose words could repeat what is secret in the address"
 
 
-def _unreachable(handle: str, reason: str) -> EmbedderUnavailable:
-    address = urlsplit(handle)
-    shown = f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"  # neither a password nor a token
+def _unreachable(shown: str, reason: str) -> EmbedderUnavailable:
     return EmbedderUnavailable(
         f"cannot fetch {shown}: {reason}",
         hint=f"where there is a network, download {shown}?tf-hub-format=compressed; then tagdb embedder add NAME FILE",

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from tagdb.elmo.files import replaced_whole, write_text
 from tagdb.elmo.hub.variables import Variables, checkpoint_index
-from tagdb.elmo.options import CHARACTER_IDS, ElmoOptions, lstm_cell_name, parse_options
+from tagdb.elmo.options import CHARACTER_IDS, MAX_PARAMETERS, ElmoOptions, lstm_cell_name, parse_options
 from tagdb.elmo.spec import OPTIONS_FILE, WEIGHTS_FILE, Description, write_description
 from tagdb.elmo.tokenizers import SPACES
-from tagdb.elmo.training.files import replaced_whole, write_text
 from tagdb.elmo.weights import REFETCH, FloatArray
 from tagdb.errors import WeightsError
 
@@ -98,6 +99,9 @@ class _ElmoVariables:
 
     def check(self) -> None:
         """Hold names, shapes and types of all variables against what an ELMo of these sizes has."""
+        if (total := sum(map(math.prod, self._variables.shapes.values()))) > MAX_PARAMETERS:
+            problem = f"holds {total:,} numbers; at most {MAX_PARAMETERS:,} are taken"
+            raise WeightsError(f"{self._variables.path} {problem}", hint=REFETCH)
         expected = self._expected()
         optional = {_variable(name) for name in self.options.optional_datasets()}
         for name in expected:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tagdb.elmo._tensorflow import tf
-from tagdb.elmo.hub._hub import first_line, load_module, quiet
+from tagdb.elmo.hub._hub import gist, load_module, quiet
 from tagdb.elmo.options import MAX_DIMENSION
 from tagdb.elmo.weights import FloatArray
 from tagdb.errors import EmbedderUnavailable, InputRefused
@@ -50,14 +50,17 @@ class TextModel:
     def vectors(self, texts: Sequence[str]) -> FloatArray:
         """Return the vectors of texts, in one batch, shape (n_texts, dim).
 
-        Raises InputRefused when the module takes one of them as wrong.
+        Raises InputRefused when the module takes one of them as wrong or has no room for them, EmbedderUnavailable
+        when no text would fare better.
         """
         try:
             outputs = self._outputs(texts)
-        except tf.errors.InvalidArgumentError as error:
+        except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError, tf.errors.ResourceExhaustedError) as error:
             raise InputRefused(
-                f"the module refuses the text: {first_line(error)}", hint="change the text, or choose another embedder"
+                f"the module refuses the text: {gist(error)}", hint="change the text, or choose another embedder"
             ) from error
+        except (tf.errors.OpError, TypeError, ValueError) as error:
+            raise self._refusal(f"cannot be run: {gist(error)}") from error
         found = outputs.get(self.facts.output)
         if found is None or found.shape != (len(texts), self.facts.dim):
             raise self._refusal(f"gives {len(texts)} texts no vectors of {self.facts.dim} numbers")
@@ -80,7 +83,7 @@ class TextModel:
         try:
             outputs = self._outputs(_PROBES)
         except Exception as error:  # a function of other arguments can raise almost anything
-            raise self._refusal(f"does not take a list of texts: {first_line(error)}") from error
+            raise self._refusal(f"does not take a list of texts: {gist(error)}") from error
         vectors = {
             name: values
             for name, values in outputs.items()
@@ -99,7 +102,7 @@ class TextModel:
         with quiet():
             answer = self._function(tf.constant(texts))
         named = answer if isinstance(answer, Mapping) else {"": answer}
-        return {name: value.numpy() for name, value in named.items()}
+        return {name: np.asarray(value.numpy()) for name, value in named.items()}
 
     def _refusal(self, problem: str) -> EmbedderUnavailable:
         return EmbedderUnavailable(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tagdb.elmo.files import write_text
 from tagdb.elmo.hub.model import ModuleFacts, TextModel
 from tagdb.elmo.hub.spec import (
     MODULE_FOLDER,
@@ -18,18 +19,16 @@ from tagdb.elmo.hub.spec import (
     read_module_description,
     read_module_spec,
 )
-from tagdb.elmo.hub.texts import TEXTS
+from tagdb.elmo.independence import TOLERANCE, differences, unfit
 from tagdb.elmo.spec import DESCRIPTION_FILE
-from tagdb.elmo.training.files import write_text
 from tagdb.elmo.weights import FloatArray
-from tagdb.errors import EmbedderUnavailable, InputRefused
+from tagdb.errors import InputRefused
 from tagdb.models import EmbedderSpec
 
 MAX_TOKENS = 512
 # Bounds of a batch. Modules pad it to its longest text, so the product is what counts.
 TEXTS_AT_ONCE = 256
 CHARACTERS_AT_ONCE = 65_536
-TOLERANCE = 1e-5
 _TOKEN = re.compile(r"\s*\S+")
 
 
@@ -44,8 +43,10 @@ class ModuleEmbedder:
         self._spec, self._model = spec, model
 
     @classmethod
-    def load(cls, directory: Path | str) -> ModuleEmbedder:
+    def load(cls, directory: Path | str, *, spec: EmbedderSpec | None = None) -> ModuleEmbedder:
         """Load the module in a folder that `prepare_module` made.
+
+        `spec`, where it was read just before, saves hashing the files again.
 
         Raises EmbedderUnavailable when a file is missing or the module cannot be run, WeightsError when embedder.json
         is damaged.
@@ -53,7 +54,7 @@ class ModuleEmbedder:
         directory = Path(directory)
         described = read_module_description(directory)
         facts = ModuleFacts(described.signature, described.output, described.dim)
-        return cls(read_module_spec(directory), TextModel(directory / MODULE_FOLDER, facts))
+        return cls(spec or read_module_spec(directory), TextModel(directory / MODULE_FOLDER, facts))
 
     @property
     def spec(self) -> EmbedderSpec:
@@ -110,43 +111,11 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
         yield batch
 
 
-def describe_module(module: Path) -> ModuleFacts:
-    """Return how the module in a folder is asked for vectors, and their length.
-
-    Raises EmbedderUnavailable when the module cannot be loaded or does not turn texts into vectors.
-    """
-    return TextModel(module).facts
-
-
-def accept(model: TextModel, texts: Sequence[str] = TEXTS) -> float:
-    """Return how far vectors move, relative to the largest number in them, with anything but their text.
-
-    Raises
-    ------
-    EmbedderUnavailable : that is more than TOLERANCE, or a vector is not finite
-    """
-    alone = np.concatenate([model.vectors([text]) for text in texts])
-    if not np.isfinite(alone).all():
-        text = texts[int(np.argmin(np.isfinite(alone).all(axis=1)))]
-        raise _unfit(f"the module gives {text!r} a vector that is not finite")
-    together = model.vectors(texts)
-    others = {
-        "when it is asked again": np.concatenate([model.vectors([text]) for text in texts]),
-        "with the texts beside it": together,
-        "with the order of the texts": model.vectors(texts[::-1])[::-1],
-    }
-    scale = np.abs(alone).max()
-    if not scale:
-        raise _unfit("the module gives every text the zero vector")
-    moved = {reason: float(np.abs(vectors - alone).max() / scale) for reason, vectors in others.items()}
-    for reason, difference in moved.items():
+def accept(model: TextModel) -> None:
+    """Raise EmbedderUnavailable when the vectors of texts depend on more than their text."""
+    for reason, difference in differences(model.vectors).items():
         if not difference <= TOLERANCE:
-            raise _unfit(f"the module's vector of a text changes {reason}, by {difference:.1e} of its scale")
-    return max(moved.values())
-
-
-def _unfit(problem: str) -> EmbedderUnavailable:
-    return EmbedderUnavailable(problem, hint="choose a module whose vectors depend on the text alone")
+            raise unfit(f"its vector of a text changes {reason}, by {difference:.1e} of its scale")
 
 
 def prepare_module(

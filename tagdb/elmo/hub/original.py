@@ -7,16 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagdb.elmo._tensorflow import tf
-from tagdb.elmo.hub._hub import first_line, load_module, quiet
+from tagdb.elmo.hub._hub import gist, load_module, quiet
 from tagdb.elmo.hub.conversion import is_state
-from tagdb.elmo.hub.variables import Variables
+from tagdb.elmo.hub.variables import Variables, scratch_folder
 from tagdb.elmo.weights import FloatArray
 from tagdb.errors import EmbedderUnavailable
 
@@ -66,8 +65,8 @@ class OriginalElmo:
     def from_zero(self) -> Iterator[None]:
         """Let every answer start from the zero state, whatever the module came with."""
         stored = self._checkpoint
-        with TemporaryDirectory(prefix="tagdb-") as folder:
-            self._checkpoint = str(Path(folder) / "variables")
+        with scratch_folder() as folder:
+            self._checkpoint = str(folder / "variables")
             self._variables.write(self._checkpoint, zeroed=is_state)
             self._restore()
             try:
@@ -107,7 +106,7 @@ class OriginalElmo:
             with quiet():
                 outputs = {name: value.numpy() for name, value in self._signature(tf.constant(texts)).items()}
         except (tf.errors.OpError, TypeError, ValueError) as error:
-            raise self._refusal(f"cannot embed {texts[0]!r}: {first_line(error)}") from error
+            raise self._refusal(f"cannot embed {texts[0]!r}: {gist(error)}") from error
         for name, rank in (("default", 2), ("elmo", 3)):
             if name not in outputs or outputs[name].ndim != rank:
                 raise self._refusal(f"has no output `{name}` of {rank} dimensions")

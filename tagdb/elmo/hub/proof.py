@@ -13,8 +13,8 @@ from tagdb.elmo._tensorflow import tf
 from tagdb.elmo.encoder import Elmo
 from tagdb.elmo.hub._hub import tensorflow_hub
 from tagdb.elmo.hub.original import Answer, OriginalElmo
-from tagdb.elmo.hub.texts import TEXTS
 from tagdb.elmo.hub.variants import variants
+from tagdb.elmo.independence import TEXTS
 from tagdb.errors import EmbedderUnavailable
 
 LIMIT = 1e-4

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from tagdb.elmo.files import sha256
 from tagdb.elmo.options import MAX_DIMENSION, read_json_object
 from tagdb.elmo.spec import DESCRIPTION_FILE
 from tagdb.errors import EmbedderUnavailable, WeightsError
@@ -79,6 +80,11 @@ def read_module_description(directory: Path) -> ModuleDescription:
     return ModuleDescription(**content)
 
 
+def is_module(folder: Path) -> bool:
+    """Whether a folder holds a SavedModel, as TF-Hub's modules are."""
+    return any((folder / name).is_file() for name in GRAPH_FILES)
+
+
 def module_files(module: Path) -> dict[str, Path]:
     """Return the files of a module by their paths in it, sorted, once their number and sizes are found fit to parse.
 
@@ -86,7 +92,7 @@ def module_files(module: Path) -> dict[str, Path]:
     ------
     EmbedderUnavailable : there is no SavedModel, a link, or too much of anything
     """
-    if not any((module / name).is_file() for name in GRAPH_FILES):
+    if not is_module(module):
         raise EmbedderUnavailable(f"{module} holds no SavedModel", hint="name a folder with saved_model.pb")
     found, total = {}, 0
     for path in sorted(module.rglob("*")):
@@ -113,7 +119,7 @@ def _too_large(module: Path, what: str, limit: int) -> EmbedderUnavailable:
 
 def _fingerprint(description: ModuleDescription, module: Path) -> str:
     try:
-        hashes = {name: _sha256(path) for name, path in module_files(module).items()}
+        hashes = {name: sha256(path) for name, path in module_files(module).items()}
     except OSError as error:
         raise EmbedderUnavailable(
             f"cannot read {error.filename or module}: {error.strerror or error}", hint="tagdb embedder add it again"
@@ -127,8 +133,3 @@ def _fingerprint(description: ModuleDescription, module: Path) -> str:
     }
     canonical = json.dumps(numerics, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

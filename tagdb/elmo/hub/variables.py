@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 
 import numpy as np
 
 from tagdb.elmo._tensorflow import tf
+from tagdb.elmo.hub._hub import gist
 from tagdb.elmo.weights import REFETCH, FloatArray
 from tagdb.errors import EmbedderUnavailable, WeightsError
 
@@ -50,12 +52,18 @@ class Variables:
         return values
 
     def write(self, prefix: str, *, zeroed: Callable[[str], bool]) -> None:
-        """Write a checkpoint of the same variables, with zeros in those whose names `zeroed` tells."""
+        """Write a checkpoint of the same variables, with zeros in those whose names `zeroed` tells.
+
+        Raises EmbedderUnavailable when there is no room for it.
+        """
         names = sorted(self.shapes)
         with self._damage_reported():
             values = [self._reader.get_tensor(name) for name in names]
         tensors = [tf.zeros_like(value) if zeroed(name) else value for name, value in zip(names, values, strict=True)]
-        tf.raw_ops.SaveV2(prefix=prefix, tensor_names=names, shape_and_slices=[""] * len(names), tensors=tensors)
+        try:
+            tf.raw_ops.SaveV2(prefix=prefix, tensor_names=names, shape_and_slices=[""] * len(names), tensors=tensors)
+        except tf.errors.OpError as error:
+            raise _unwritable(gist(error)) from error
 
     @contextmanager
     def _damage_reported(self, name: str = "") -> Iterator[None]:
@@ -64,6 +72,23 @@ class Variables:
         except (tf.errors.OpError, RuntimeError, ValueError, LookupError, TypeError) as error:
             place = f"{self.path}: {name}" if name else f"{self.path}"
             raise WeightsError(f"{place} cannot be read as a checkpoint: {error}", hint=REFETCH) from error
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Yield a folder that is gone afterwards; what the system says of it and of its files is EmbedderUnavailable."""
+    try:
+        with TemporaryDirectory(prefix="tagdb-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise _unwritable(f"{error.filename or gettempdir()}: {error.strerror or error}") from error
+
+
+def _unwritable(problem: str) -> EmbedderUnavailable:
+    return EmbedderUnavailable(
+        f"the module cannot be compared, for want of a temporary file: {problem}",
+        hint="set TMPDIR to a folder that you may write to, on a disk with room for the module once more",
+    )
 
 
 def checkpoint_index(module: Path) -> Path:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from tagdb.elmo.encoder import Elmo
 from tagdb.elmo.hub.original import Answer
+from tagdb.elmo.hub.variables import scratch_folder
 from tagdb.elmo.options import read_json_object
 from tagdb.elmo.spec import DESCRIPTION_FILE, OPTIONS_FILE, WEIGHTS_FILE
 
@@ -51,8 +51,8 @@ def fitted_layer_weights(answers: Sequence[Answer], tolerance: float) -> list[fl
 
 
 def _load(directory: Path, options: dict[str, Any], description: dict[str, Any]) -> Elmo:
-    with TemporaryDirectory(prefix="tagdb-") as folder:
-        (Path(folder) / OPTIONS_FILE).write_text(json.dumps(options), encoding="utf-8")
-        (Path(folder) / DESCRIPTION_FILE).write_text(json.dumps(description), encoding="utf-8")
-        (Path(folder) / WEIGHTS_FILE).symlink_to((directory / WEIGHTS_FILE).resolve())
+    with scratch_folder() as folder:
+        (folder / OPTIONS_FILE).write_text(json.dumps(options), encoding="utf-8")
+        (folder / DESCRIPTION_FILE).write_text(json.dumps(description), encoding="utf-8")
+        (folder / WEIGHTS_FILE).symlink_to((directory / WEIGHTS_FILE).resolve())
         return Elmo.load(folder)

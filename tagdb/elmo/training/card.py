@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from tagdb.config import VERSION
-from tagdb.elmo.spec import WEIGHTS_FILE, read_spec
+from tagdb.elmo.files import write_text
+from tagdb.elmo.spec import WEIGHTS_FILE, Description, read_spec
 from tagdb.elmo.tokenizers import SPACES, WHITESPACE, WORDS
 from tagdb.elmo.training.checkpoint import Epoch
 from tagdb.elmo.training.corpus import Facts
-from tagdb.elmo.training.files import write_text
 from tagdb.elmo.training.settings import Settings
 
 CARD, CARD_DATA = "model-card.md", "model-card.json"
@@ -35,13 +35,27 @@ _EXPLANATION = (
 
 @dataclass(frozen=True)
 class Provenance:
-    """What only the caller knows of a run: for the model card, and for embedder.json."""
+    """What only the caller knows of a run: for the model card, and for embedder.json.
+
+    `init` names the embedder that it began from; `init_source` is what that one says of where it comes from.
+    """
 
     name: str | None = None
     corpus: str = NOT_STATED
     licence: str = NOT_STATED
     command: str = NOT_STATED
     init: str | None = None
+    init_source: str = ""
+
+    @property
+    def source(self) -> str:
+        """Where the weights come from, in all."""
+        return f"{self.corpus}; begun from: {self.init_source}" if self.init_source else self.corpus
+
+    def begun_from(self, described: Description) -> Provenance:
+        """Return the provenance of a run that begins from weights so described; their licence holds unless stated."""
+        licence = described.licence if self.licence == NOT_STATED and described.licence else self.licence
+        return replace(self, licence=licence, init_source=described.source)
 
 
 def write_card(
@@ -66,6 +80,8 @@ def write_card(
         "licence": provenance.licence,
         "command": provenance.command,
         "init": provenance.init,
+        "init_source": provenance.init_source,
+        "layer_weights": spec.config["layer_weights"],
         "texts": facts.texts,
         "tokens": facts.tokens,
         "tagged_texts": facts.tagged_texts,
@@ -101,8 +117,10 @@ def _as_row(epoch: Epoch) -> dict[str, Any]:
 def _markdown(data: dict[str, Any]) -> str:
     size, settings = data["size"], data["settings"]
     begun = f"the weights of {data['init']}" if data["init"] else "random weights"
+    begun += f" ({data['init_source']})" if data["init_source"] else ""
+    mix = "and layers" if data["layer_weights"] is None else "of layers weighted as embedder.json says"
     facts = {
-        "vectors": f"{data['dim']} numbers: the mean over tokens and layers, forward half, then backward half"
+        "vectors": f"{data['dim']} numbers: the mean over tokens {mix}, forward half, then backward half"
         + (", less the mean vector of the tagged texts" if data["tagged_texts"] else ""),
         "shape": f"{size['n_layers']} layers in each direction, cells of {size['cell_dim']} projected to "
         f"{size['projection_dim']}; {size['n_filters']} character filters, {size['n_highway']} highway layers",

@@ -10,8 +10,8 @@ from typing import Any
 
 import h5py
 
+from tagdb.elmo.files import replaced_whole
 from tagdb.elmo.training.damage import damage_reported
-from tagdb.elmo.training.files import replaced_whole
 from tagdb.elmo.training.trainer import HeldOut, StepResult
 
 _STATE = "state.hdf5"

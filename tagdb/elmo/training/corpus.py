@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tagdb.elmo.files import write_text
 from tagdb.elmo.tokenizers import tokenize
 from tagdb.elmo.training.damage import damage_reported
-from tagdb.elmo.training.files import write_text
 from tagdb.elmo.training.settings import Settings
 from tagdb.errors import InputRefused
 from tagdb.models import Progress

@@ -59,14 +59,19 @@ def _draw(rng: np.random.Generator, name: str, shape: tuple[int, ...], options: 
 
 
 class Network:
-    """ELMo with variables; `apply` may be differentiated.
+    """ELMo with variables; `apply` may be differentiated. `layer_weights` are those of embedder.json.
 
     Dropout on token vectors is drawn once for each token type of a batch, so that the first layer's input products
     stay one row a type.
     """
 
-    def __init__(self, options: ElmoOptions, weights: Mapping[str, FloatArray]) -> None:
-        self.options = options
+    def __init__(
+        self,
+        options: ElmoOptions,
+        weights: Mapping[str, FloatArray],
+        layer_weights: Sequence[float] | None = None,
+    ) -> None:
+        self.options, self._layer_weights = options, layer_weights
         self.variables = {name: tf.Variable(weights[name], name=name) for name in options.dataset_shapes()}
 
     def token_vectors(self, characters: Sequence[Any], spelt_at: Any, dropout: Dropout | None, seed: Any) -> Any:
@@ -81,10 +86,18 @@ class Network:
     def pooled_tokens(self, vectors: Any, texts: Any, lengths: Any) -> Any:
         """Return what `apply` would pool if the LSTMs gave zero, shape (n_texts, 2 * projection_dim)."""
         total = tf.reduce_sum(tf.gather(vectors, texts) * _within(texts, lengths), axis=0)
+        (total,) = self._weighted([total])
         return tf.tile(total, (1, 2)) / self._values_pooled(lengths)
 
+    def _weighted(self, layers: list[Any]) -> list[Any]:
+        """Return the layers, from layer 0 on, each multiplied with its weight where there are any."""
+        weights = self._layer_weights
+        return layers if weights is None else [weight * x for weight, x in zip(weights, layers, strict=False)]
+
     def _values_pooled(self, lengths: Any) -> Any:
-        return tf.cast(lengths, tf.float32)[:, tf.newaxis] * (1 + self.options.lstm.n_layers)
+        """Return what sums are divided by; a weighted sum of layers is their mix already, a plain one is not yet."""
+        layers_averaged = 1 + self.options.lstm.n_layers if self._layer_weights is None else 1
+        return tf.cast(lengths, tf.float32)[:, tf.newaxis] * layers_averaged
 
     def apply(self, vectors: Any, texts: Any, lengths: Any, dropout: Dropout | None, seed: Any) -> Layers:
         """Read `texts`, token type numbers of shape (longest, n_texts), which are `lengths` tokens long.
@@ -96,7 +109,8 @@ class Network:
         tops, sums = [], []
         for direction, tokens in enumerate([texts, backwards]):
             layers = self._direction(direction, vectors, tokens, dropout, seed + 10 * (direction + 1))
-            sums.append(tf.reduce_sum(tf.add_n([layer.of_tokens for layer in layers]) * within, axis=0))
+            mixed = tf.add_n(self._weighted([layer.of_tokens for layer in layers]))
+            sums.append(tf.reduce_sum(mixed * within, axis=0))
             at_boundary = tf.repeat(layers[-1].of_boundary, tf.shape(texts)[1], axis=1)
             tops.append(tf.concat([at_boundary, layers[-1].of_tokens], axis=0))
         return Layers(tops[0], tops[1], tf.concat(sums, axis=1) / self._values_pooled(lengths))

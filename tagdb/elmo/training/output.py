@@ -11,10 +11,10 @@ from typing import Any
 import h5py
 import numpy as np
 
+from tagdb.elmo.files import replaced_whole, write_text
 from tagdb.elmo.options import ElmoOptions
 from tagdb.elmo.spec import DESCRIPTION_FILE, OPTIONS_FILE, WEIGHTS_FILE, Description, read_spec
 from tagdb.elmo.training.damage import damage_reported
-from tagdb.elmo.training.files import replaced_whole, write_text
 from tagdb.elmo.training.settings import Settings
 from tagdb.errors import InputRefused
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,12 +56,17 @@ class Trainer:
     """The weights in training, their optimizer's moments, and the graphs that move and measure them."""
 
     def __init__(
-        self, options: ElmoOptions, weights: Mapping[str, FloatArray], vocabulary: Vocabulary, settings: Settings
+        self,
+        options: ElmoOptions,
+        weights: Mapping[str, FloatArray],
+        vocabulary: Vocabulary,
+        settings: Settings,
+        layer_weights: Sequence[float] | None = None,
     ) -> None:
         n_words = len(vocabulary.words)
         self._settings, self._n_words, self._has_tags = settings, n_words, bool(vocabulary.tag_counts)
         self._dropout = Dropout(settings.dropout, settings.token_dropout)
-        self.network = Network(options, weights)
+        self.network = Network(options, weights, layer_weights)
         dim, rng = options.lstm.projection_dim, np.random.default_rng([settings.seed, 1])
         softmax = rng.normal(0.0, dim**-0.5, (n_words, dim)).astype(np.float32)
         self._softmax = {"softmax/W": tf.Variable(softmax), "softmax/b": tf.Variable(tf.zeros(n_words))}

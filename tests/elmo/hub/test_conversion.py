@@ -155,16 +155,20 @@ def test_a_variable_outside_the_scope_is_refused(tmp_path: Path) -> None:
         converted(write_checkpoint(tmp_path / "module", values), tmp_path / "target")
 
 
+FIRST_KERNEL, STATE = f"{cell_name(0, 0)}/kernel", "bilm/Variable"
+
+
 @pytest.mark.parametrize(
-    ("shape", "message"),
+    ("name", "shape", "message"),
     [
-        ("16 4000000000 0,16:0,48", "dim is 1000000000, not a whole number"),
-        ("131072 262144 0,16:0,48", "parameters; at most"),
+        (FIRST_KERNEL, "16 4000000000 0,16:0,48", "dim is 1000000000, not a whole number"),
+        (FIRST_KERNEL, "131072 262144 0,16:0,48", "parameters; at most"),
+        (STATE, "1000000000 8 0,4:0,8", "numbers; at most"),
     ],
 )
-def test_giants_are_refused_by_their_shape(tmp_path: Path, shape: str, message: str) -> None:
-    first = f"{cell_name(0, 0)}/kernel"
-    module = write_checkpoint(tmp_path / "module", variable_values(ElmoModule()), {first: shape})
+def test_giants_are_refused_by_their_shape(tmp_path: Path, name: str, shape: str, message: str) -> None:
+    values = variable_values(ElmoModule()) | {STATE: np.zeros((4, 8), np.float32)}
+    module = write_checkpoint(tmp_path / "module", values, {name: shape})
     with pytest.raises(WeightsError, match=message):
         converted(module, tmp_path / "target")
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tagdb.elmo.hub import fetch_module
-from tagdb.elmo.hub.module import describe_module
+from tagdb.elmo.hub.model import TextModel
 from tagdb.errors import EmbedderUnavailable
 
 
@@ -80,7 +81,7 @@ def test_a_module_is_fetched_once(
     handle = server.handle_for("/module/1")
     found = fetch_module(handle, tmp_path)
     assert found == tmp_path / hashlib.sha1(handle.encode()).hexdigest()
-    assert describe_module(found).signature == "default"
+    assert TextModel(found).facts.signature == "default"
     assert os.environ["TFHUB_CACHE_DIR"] == "/nowhere"
     assert os.environ["TFHUB_MODEL_LOAD_FORMAT"] == "UNCOMPRESSED"
     assert "TFHUB_DOWNLOAD_PROGRESS" not in os.environ
@@ -117,18 +118,32 @@ def test_what_a_killed_fetch_left_is_in_nobodys_way(server: Server, tmp_path: Pa
     left.mkdir()
     (left / "tfhub_module.pb").write_bytes(b"\x08\x03")
     left.with_name(f"{left.name}.lock").write_text("host.1.gone")
-    assert describe_module(fetch_module(handle, tmp_path)).signature == "default"
+    assert TextModel(fetch_module(handle, tmp_path)).facts.signature == "default"
 
 
-def test_secrets_of_an_address_are_not_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("http://{server}/page?token=hunter2", "whose words could repeat what is secret"),
+        ("http://{server}/other?token=hunter2#hunter2", "no module"),
+        ("http://{server}/404?token=hunter2", "HTTP 404 Not Found"),
+        ("http://user:hunter2@{server}/page", "cannot fetch http://127"),
+        ("http://{closed}/module?token=hunter2", "Connection refused"),
+        ("http://user:hun/hunter2@{server}/module", "is no handle"),
+        ("http://[hunter2/module", "is no handle"),
+        ("ftp://user:hunter2@{server}/module", "is no handle"),
+        ("hunter2/elmo/3", "is no handle"),
+    ],
+)
+def test_secrets_of_an_address_are_not_told(server: Server, tmp_path: Path, address: str, reason: str) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    with pytest.raises(EmbedderUnavailable) as caught:
-        fetch_module(f"http://user:hunter2@127.0.0.1:{port}/module?token=hunter2", tmp_path)
-    assert "hunter2" not in f"{caught.value} {caught.value.hint}"
-    with pytest.raises(EmbedderUnavailable, match="is no handle"):
-        fetch_module("google/elmo/3", tmp_path)
+        closed = f"127.0.0.1:{unused.getsockname()[1]}"
+        handle = address.format(server=f"127.0.0.1:{server.server_address[1]}", closed=closed)
+        with pytest.raises(EmbedderUnavailable, match=reason) as caught:
+            fetch_module(handle, tmp_path)
+    told = "".join([str(caught.value.hint), *traceback.format_exception(caught.value)])
+    assert "hunter2" not in told
 
 
 def test_a_missing_tensorflow_hub_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorflow.core.protobuf import saved_model_pb2
 
+from tagdb.elmo import load
 from tagdb.elmo._tensorflow import tf
 from tagdb.elmo.hub import ModuleEmbedder, module, prepare_module, read_module_spec, spec
 from tagdb.elmo.hub._hub import load_module
-from tagdb.elmo.hub.model import ModuleFacts
-from tagdb.elmo.hub.module import describe_module
+from tagdb.elmo.hub.model import ModuleFacts, TextModel
 from tagdb.errors import EmbedderUnavailable, InputRefused, WeightsError
 from tests.elmo.hub.text_modules import DIM, lengths, write_callable, write_counting
 
@@ -82,7 +82,7 @@ def test_modules_of_tensorflow_2_are_asked_as_they_offer(
     tmp_path: Path, callable_itself: bool, facts: ModuleFacts
 ) -> None:
     source = write_callable(tmp_path / "source", callable_itself=callable_itself)
-    assert describe_module(source) == facts
+    assert TextModel(source).facts == facts
     embedder = ModuleEmbedder.load(prepared(source, tmp_path / "target"))
     np.testing.assert_allclose(embedder.embed(["abc", "a"]), lengths(tf.constant(["abc", "a"])), rtol=1e-6)
 
@@ -136,6 +136,41 @@ def test_a_text_without_a_finite_vector_is_refused_alone(tmp_path: Path) -> None
     with pytest.raises(InputRefused, match="text 1 a vector that is not finite"):
         embedder.embed(["good", "bad", "fine"])
     assert np.isfinite(embedder.embed(["good", "fine"])).all()
+
+
+def _choosy(texts: Any) -> dict[str, Any]:
+    def failing(text: str, failure: Callable[[], Any]) -> Any:
+        return tf.cond(tf.reduce_any(tf.equal(texts, text)), failure, lambda: 0.0)
+
+    def crowd() -> Any:
+        # More than the address space holds.
+        return tf.reduce_sum(tf.fill([tf.size(texts, tf.int64) * 2**47], 1.0))
+
+    def search() -> Any:
+        return tf.cast(tf.strings.length(tf.io.read_file("/no/such/file")), tf.float32)
+
+    def refuse() -> Any:
+        with tf.control_dependencies([tf.debugging.Assert(False, ["unreadable"])]):
+            return tf.constant(0.0)
+
+    added = failing("bad", refuse) + failing("large", crowd) + failing("lost", search)
+    return {"default": lengths(texts) + added, "version": tf.constant("1")}
+
+
+def test_failures_are_of_a_text_or_of_the_module(tmp_path: Path) -> None:
+    embedder = ModuleEmbedder.load(prepared(write_callable(tmp_path / "source", _choosy), tmp_path / "target"))
+    np.testing.assert_allclose(embedder.embed(["java"]), lengths(tf.constant(["java"])), rtol=1e-6)
+    for text, reason in (("bad", "assertion failed"), ("large", "OOM when allocating")):
+        with pytest.raises(InputRefused, match=f"the module refuses the text: {reason}"):
+            embedder.embed(["java", text])
+    with pytest.raises(EmbedderUnavailable, match=r"cannot be run: .*/no/such/file"):
+        embedder.embed(["java", "lost"])
+
+
+def test_a_spec_at_hand_saves_hashing(bag: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read_module_spec(bag)
+    monkeypatch.setattr(spec, "sha256", lambda _: pytest.fail("a file was hashed"))
+    assert load(bag, found).spec is found
 
 
 def test_the_spec_is_read_without_tensorflow_and_follows_the_files(bag: Path, tmp_path: Path) -> None:
@@ -194,18 +229,18 @@ def test_another_module_than_described_is_refused(bag: Path, tmp_path: Path) -> 
 
 def test_files_are_looked_at_before_they_are_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(EmbedderUnavailable, match="holds no SavedModel"):
-        describe_module(tmp_path)
+        TextModel(tmp_path)
     (tmp_path / "saved_model.pb").write_bytes(b"\xff" * 100)
     with pytest.raises(EmbedderUnavailable, match="cannot be loaded as a module"):
-        describe_module(tmp_path)
+        TextModel(tmp_path)
     for limit in ("MAX_GRAPH_BYTES", "MAX_BYTES", "MAX_FILES"):
         with monkeypatch.context() as patched:
             patched.setattr(spec, limit, 0)
             with pytest.raises(EmbedderUnavailable, match=r"larger than|more than"):
-                describe_module(tmp_path)
+                TextModel(tmp_path)
     (tmp_path / "variables").symlink_to("/etc")
     with pytest.raises(EmbedderUnavailable, match="variables is no plain file"):
-        describe_module(tmp_path)
+        TextModel(tmp_path)
 
 
 def test_operations_of_tensorflow_text_are_asked_for(bag_of_words: Path, tmp_path: Path) -> None:
@@ -219,5 +254,5 @@ def test_operations_of_tensorflow_text_are_asked_for(bag_of_words: Path, tmp_pat
     for file in (bag_of_words / "variables").iterdir():
         (tmp_path / "variables" / file.name).write_bytes(file.read_bytes())
     with pytest.raises(EmbedderUnavailable, match="needs the operation SentencepieceTokenizeOp") as caught:
-        describe_module(tmp_path)
+        TextModel(tmp_path)
     assert "tensorflow-text" in str(caught.value.hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,7 +15,9 @@ import pytest
 from tagdb.elmo import Elmo
 from tagdb.elmo.hub import Proof, convert, prove
 from tagdb.elmo.hub._hub import load_module
-from tagdb.elmo.hub.texts import TEXTS
+from tagdb.elmo.hub.original import OriginalElmo
+from tagdb.elmo.hub.variables import Variables
+from tagdb.elmo.independence import TEXTS
 from tagdb.errors import EmbedderUnavailable
 from tests.elmo.hub.modules import ElmoModule, variable_values, write_elmo_module
 from tests.elmo.hub.test_conversion import write_checkpoint
@@ -64,6 +67,19 @@ def test_a_stateful_module_agrees_from_zero(stateful: Path, tmp_path: Path) -> N
     proof = prove(stateful, converted(stateful, tmp_path), FEW)
     proof.require()
     assert (proof.stateful, proof.start_state, proof.averages_padding) == (True, "zero", False)
+
+
+def test_want_of_room_for_temporary_files_is_told(
+    stateful: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(EmbedderUnavailable, match="for want of a temporary file") as caught:
+        Variables(stateful).write(str(tmp_path / "file" / "variables"), zeroed=lambda _: True)
+    assert "TMPDIR" in str(caught.value.hint)
+    original = OriginalElmo(stateful)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(EmbedderUnavailable, match=r"for want of a temporary file: .*gone"), original.from_zero():
+        pytest.fail("there was a folder")
 
 
 def test_another_start_state_is_the_reason(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""How a run's files are written: a crash at any moment leaves the old file or the new one, never a part."""
+"""How an embedder's files are written and told apart: a crash at any moment leaves the old file or the new one."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,3 +23,9 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file, replaced whole or not at all."""
     with replaced_whole(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits; the file is never in memory whole."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
