@@ -13,7 +13,7 @@ import numpy as np
 
 from tagdb.elmo.files import replaced_whole, write_text
 from tagdb.elmo.options import ElmoOptions
-from tagdb.elmo.spec import DESCRIPTION_FILE, OPTIONS_FILE, WEIGHTS_FILE, Description, read_spec
+from tagdb.elmo.spec import OPTIONS_FILE, WEIGHTS_FILE, Description, read_spec, write_description
 from tagdb.elmo.training.damage import damage_reported
 from tagdb.elmo.training.settings import Settings
 from tagdb.errors import InputRefused
@@ -81,4 +81,4 @@ def write_embedder(
         for name, variable in weights.items():
             values = variable.numpy().astype(np.dtype(number_format))
             file.create_dataset(name, data=values, compression="gzip", shuffle=True)
-    write_text(directory / DESCRIPTION_FILE, json.dumps(asdict(description), indent=2, ensure_ascii=False) + "\n")
+    write_description(directory, description)
