@@ -16,6 +16,7 @@ from tagdb.models import Silent
 from tagdb.pipeline import adding, embedders, installed, verifying
 from tagdb.pipeline.adding import Reading
 from tagdb.pipeline.pretraining import Settings, Size, TrainingTexts, pretrain
+from tests.cli.running import done
 from tests.elmo.hub.modules import ElmoModule, write_elmo_module
 from tests.elmo.hub.text_modules import write_bag_of_words
 from tests.pipeline.world import World, assert_same_vectors
@@ -40,15 +41,16 @@ def text_module(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_elmo_module_is_converted_proven_and_read_as_chosen(elmo_module: Path) -> None:
-    added = adding.add("hub", str(elmo_module), Reading(tokenizer="words", lowercase=True), Silent())
-    assert added.proof is not None
-    assert 0 < max(added.proof["default_difference"], added.proof["elmo_difference"]) < 1e-4
-    assert added.proof["averages_padding"]
-    assert "20 texts, largest difference" in str(added.conversion)
-    assert "averages padding" in str(added.conversion)
-    assert added.spec.config["tokenizer"] == "words"
-    assert verifying.verify("hub").conversion == added.conversion
+    told = done("embedder", "add", "hub", str(elmo_module), "--tokenizer", "words", "--lowercase").stdout
+    verified = verifying.verify("hub")
+    assert verified.proof is not None
+    assert 0 < max(verified.proof["default_difference"], verified.proof["elmo_difference"]) < 1e-4
+    assert verified.proof["averages_padding"]
+    assert "20 texts, largest difference" in str(verified.conversion)
+    assert "averages padding" in str(verified.conversion)
+    assert str(verified.conversion) in told
     embedder = elmo.load(installed.checked("hub"))
+    assert embedder.spec.config["tokenizer"] == "words"
     np.testing.assert_allclose(embedder.embed(["C#, .NET"]), embedder.embed(["c# .net"]), atol=1e-6)
 
 
