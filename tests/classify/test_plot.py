@@ -30,7 +30,8 @@ def test_the_suffix_decides_the_format(tmp_path: Path, suffix: str, magic: bytes
     assert path.read_bytes().startswith(magic)
 
 
-def test_no_window_and_no_global_state(tmp_path: Path) -> None:
+def test_no_window_and_no_global_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
     plot_confusion(_metrics(2), tmp_path / "confusion.png", "two classes")
     assert "matplotlib.pyplot" not in sys.modules
 
