@@ -38,7 +38,7 @@ def _tar() -> bytes:
     [
         (b"", "is empty"),
         (b"\xef\xbb\xbf\n \n", "is empty"),
-        (gzip.compress(b""), "is empty"),
+        (gzip.compress(b"", mtime=0), "is empty"),
         ("id,tags\n".encode("utf-16"), "UTF-16 text"),
         ("id,tags\n".encode("utf-16-be"), "UTF-16 text"),
         ("<posts/>".encode("utf-16-le"), "UTF-16 text"),
@@ -48,7 +48,7 @@ def _tar() -> bytes:
         (bz2.compress(b"id,tags\n"), "a bzip2 file"),
         (lzma.compress(b"id,tags\n"), "an xz file"),
         (b"\x28\xb5\x2f\xfd\0", "a Zstandard file"),
-        (gzip.compress(gzip.compress(b"id,tags\n")), "gzip inside gzip"),
+        (gzip.compress(gzip.compress(b"id,tags\n", mtime=0), mtime=0), "gzip inside gzip"),
         (b"%PDF-1.7\n", "a PDF"),
         (b"PAR1\x15\x04", "a Parquet file"),
         (b"SQLite format 3\0", "an SQLite database"),
