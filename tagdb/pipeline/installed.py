@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from tagdb import config, elmo
+from tagdb.elmo.hub.spec import MODULE_FOLDER
 from tagdb.elmo.spec import ELMO, kind_of
 from tagdb.errors import EmbedderUnavailable, InputRefused, UsageError
 from tagdb.fetch import manifest
@@ -86,12 +87,13 @@ def checked(name_or_directory: str) -> Path:
     WeightsError : a file is damaged, or not the one that was added
     """
     folder = locate(name_or_directory)
+    if kind_of(folder) != ELMO and folder.parent != added_folder():
+        raise EmbedderUnavailable(
+            f"{folder} holds a program, and it was not added",
+            hint=f"if you trust it: tagdb embedder add NAME {folder / MODULE_FOLDER}",
+        )
     if manifest.exists(folder):
         manifest.verify(folder)
-    elif kind_of(folder) != ELMO:
-        raise EmbedderUnavailable(
-            f"{folder} holds a program, and it was not added", hint=f"if you trust it: tagdb embedder add NAME {folder}"
-        )
     return folder
 
 
