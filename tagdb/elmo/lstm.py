@@ -1,12 +1,14 @@
 """One direction of ELMo's stacked LSTM, evaluated on the nodes of a trie instead of on padded texts.
 
 A node carries all that its children need: the state after its prefix, and the running sum of the layers,
-which is the sum over the whole text where a text ends.
+which is the sum over the whole text where a text ends. Each product is taken once for whatever it depends on: that of
+the first layer's input for each token, that of the recurrent state for each node with children, the rest for each node.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from tagdb.elmo._tensorflow import tf, trace
@@ -40,13 +42,17 @@ class NodeStates(NamedTuple):
 class TokenInputs(NamedTuple):
     """Token vectors of shape (n_tokens, projection_dim), commonest token first.
 
-    `products[slice][gate]`, of shape (n_common, units), is what the first `n_common` tokens add to the gates
-    of the first layer, biases included.
+    `products[slice][gate]`, of shape (n_common, units), is what the first tokens add to the gates of the first layer,
+    biases included.
     """
 
     vectors: Any
     products: tuple[tuple[Any, ...], ...]
-    n_common: Any
+
+    @property
+    def n_common(self) -> Any:
+        """How many tokens have their products here."""
+        return tf.shape(self.products[0][0])[0]
 
 
 class DirectionalLstm:
@@ -66,22 +72,25 @@ class DirectionalLstm:
     ) -> None:
         self._options, self._layer_weights = options, layer_weights
         self._layers = [_Layer(options, weights, lstm_cell_name(direction, layer)) for layer in range(options.n_layers)]
-        self._advance = trace(self._compute, self._signature())
+        self._advance = trace(partial(self._compute, True), self._signature())
+        self._advance_common = trace(partial(self._compute, False), self._signature())
         self._root = self._read(opening)
 
     def prepare(self, vectors: FloatArray) -> TokenInputs:
         """Return what `walk` needs of the tokens of its levels, from their vectors, commonest token first."""
         n_common = min(len(vectors), INPUT_PRODUCT_BYTES // (4 * N_GATES * self._options.dim))
-        products = self._layers[0].input_products(tf.constant(vectors[:n_common]))
-        return TokenInputs(tf.constant(vectors), products, tf.constant(n_common, tf.int32))
+        products = tuple(self._layers[0].input_products(tf.constant(vectors[:n_common])))
+        return TokenInputs(tf.constant(vectors), products)
 
     def walk(self, levels: Iterable[TrieLevel], inputs: TokenInputs) -> Iterator[tuple[TrieLevel, NodeStates]]:
         """Yield each level of a trie with the states of its nodes."""
         states = self._root
+        all_common = len(inputs.vectors) == len(inputs.products[0][0])
+        advance = self._advance_common if all_common else self._advance
         for level in levels:
             tokens = tf.constant(level.tokens, tf.int32)
             parents = tf.constant(level.parents, tf.int32)
-            states = self._advance(inputs, states, tokens, parents)
+            states = advance(inputs, states, tokens, parents)
             yield level, states
 
     def _read(self, opening: FloatArray) -> NodeStates:
@@ -97,22 +106,26 @@ class DirectionalLstm:
         n_layers = self._options.n_layers
         rows = tf.TensorSpec((None, self._options.projection_dim))
         slices = tuple(tf.TensorSpec((None, slice_.units)) for slice_ in self._layers[0].slices)
-        inputs = TokenInputs(rows, tuple((cells,) * N_GATES for cells in slices), tf.TensorSpec((), tf.int32))
+        inputs = TokenInputs(rows, tuple((cells,) * N_GATES for cells in slices))
         indices = tf.TensorSpec((None,), tf.int32)
         return inputs, NodeStates((slices,) * n_layers, (rows,) * n_layers, rows), indices, indices
 
-    def _compute(self, inputs: TokenInputs, above: NodeStates, tokens: Any, parents: Any) -> NodeStates:
+    def _compute(
+        self, rare_tokens: bool, inputs: TokenInputs, above: NodeStates, tokens: Any, parents: Any
+    ) -> NodeStates:
         """Advance from the level above; `tokens`, in ascending order, and `parents` have shape (n_nodes,)."""
-        before: NodeStates = tf.nest.map_structure(lambda rows: tf.gather(rows, parents), above)
+        distinct_parents, family = tf.unique(parents)
         x = tf.gather(inputs.vectors, tokens)
-        totals = before.totals + self._weighted(x, 0)
+        totals = tf.gather(above.totals, parents) + self._weighted(x, 0)
         cells, outputs = [], []
         for depth, layer in enumerate(self._layers):
+            recurrent = layer.recurrent_products(tf.gather(above.outputs[depth], distinct_parents), family)
             if depth == 0:
-                gates = layer.gates_of_tokens(inputs, tokens, before.outputs[0])
+                from_input = layer.products_of_tokens(inputs, tokens, rare_tokens)
             else:
-                gates = layer.gates(x, before.outputs[depth])
-            layer_cells, output = layer.update(gates, before.cells[depth])
+                from_input = layer.input_products(x)
+            before = (tf.gather(cell, parents) for cell in above.cells[depth])
+            layer_cells, output = layer.update(from_input, recurrent, before)
             cells.append(layer_cells)
             outputs.append(output)
             x = x + output if depth > 0 and self._options.use_skip_connections else output
@@ -124,9 +137,10 @@ class DirectionalLstm:
 
 
 class _Slice(NamedTuple):
-    """Some cells of a layer: a kernel of shape (2 * projection_dim, units) and a bias for each gate."""
+    """Some cells of a layer: for each gate both kernels, of shape (projection_dim, units), and the bias."""
 
-    kernels: tuple[Any, ...]
+    input_kernels: tuple[Any, ...]
+    recurrent_kernels: tuple[Any, ...]
     biases: tuple[Any, ...]
     units: int
 
@@ -135,15 +149,15 @@ class _Layer:
     """A projected LSTM layer; its gates, before their activations, come as (i, j, f, o) slice by slice."""
 
     def __init__(self, options: LstmOptions, weights: Weights, name: str) -> None:
-        self._input_dim = options.projection_dim
         self._cell_clip, self._proj_clip = options.cell_clip, options.proj_clip
-        kernel = weights.read(f"{name}/W_0").reshape(-1, N_GATES, options.dim)
+        kernel = weights.read(f"{name}/W_0").reshape(2, options.projection_dim, N_GATES, options.dim)
         bias = weights.read(f"{name}/B").reshape(N_GATES, options.dim)
         bias[FORGET_GATE] += FORGET_BIAS
         bounds = [slice(start, start + CELLS_AT_ONCE) for start in range(0, options.dim, CELLS_AT_ONCE)]
         self.slices = [
             _Slice(
-                tuple(tf.constant(kernel[:, gate, cells]) for gate in range(N_GATES)),
+                tuple(tf.constant(kernel[0, :, gate, cells]) for gate in range(N_GATES)),
+                tuple(tf.constant(kernel[1, :, gate, cells]) for gate in range(N_GATES)),
                 tuple(tf.constant(bias[gate, cells]) for gate in range(N_GATES)),
                 bias[0, cells].size,
             )
@@ -154,39 +168,38 @@ class _Layer:
             projection = weights.read(f"{name}/W_P_0")
             self._projections = [tf.constant(projection[cells]) for cells in bounds]
 
-    def input_products(self, x: Any) -> tuple[tuple[Any, ...], ...]:
-        """Return what inputs of shape (n, projection_dim) add to each slice's gates, biases included."""
-        return tuple(
-            tuple(
-                tf.nn.bias_add(tf.matmul(x, kernel[: self._input_dim]), bias)
-                for kernel, bias in zip(slice_.kernels, slice_.biases, strict=True)
-            )
-            for slice_ in self.slices
-        )
+    def input_products(self, x: Any) -> Iterator[tuple[Any, ...]]:
+        """Yield what inputs of shape (n, projection_dim) add to each slice's gates, biases included."""
+        for slice_ in self.slices:
+            products = zip(slice_.input_kernels, slice_.biases, strict=True)
+            yield tuple(tf.nn.bias_add(tf.matmul(x, kernel), bias) for kernel, bias in products)
 
-    def gates_of_tokens(self, inputs: TokenInputs, tokens: Any, output: Any) -> Iterator[list[Any]]:
+    def products_of_tokens(self, inputs: TokenInputs, tokens: Any, rare_tokens: bool) -> Iterator[tuple[Any, ...]]:
+        """Yield what tokens, in ascending order, add to each slice's gates, biases included."""
+        if not rare_tokens:
+            yield from (tuple(tf.gather(product, tokens) for product in products) for products in inputs.products)
+            return
         n_common = tf.math.count_nonzero(tokens < inputs.n_common, dtype=tf.int32)
         common = tokens[:n_common]
         rare_products = self.input_products(tf.gather(inputs.vectors, tokens[n_common:]))
-        for slice_, products, rare in zip(self.slices, inputs.products, rare_products, strict=True):
-            yield [
-                tf.concat([tf.gather(products[gate], common), rare[gate]], axis=0)
-                + tf.matmul(output, slice_.kernels[gate][self._input_dim :])
-                for gate in range(N_GATES)
-            ]
+        for products, rare in zip(inputs.products, rare_products, strict=True):
+            yield tuple(tf.concat([tf.gather(products[gate], common), rare[gate]], axis=0) for gate in range(N_GATES))
 
-    def gates(self, x: Any, output: Any) -> Iterator[list[Any]]:
-        both = tf.concat([x, output], axis=1)
+    def recurrent_products(self, outputs: Any, family: Any) -> Iterator[tuple[Any, ...]]:
+        """Yield what the parents' outputs, of shape (n_parents, projection_dim), add to the gates of their children.
+
+        `family`, of shape (n,), holds each child's row in `outputs`.
+        """
         for slice_ in self.slices:
-            yield [
-                tf.nn.bias_add(tf.matmul(both, kernel), bias)
-                for kernel, bias in zip(slice_.kernels, slice_.biases, strict=True)
-            ]
+            yield tuple(tf.gather(tf.matmul(outputs, kernel), family) for kernel in slice_.recurrent_kernels)
 
-    def update(self, gates: Iterable[list[Any]], before: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
+    def update(
+        self, from_input: Iterable[tuple[Any, ...]], recurrent: Iterable[tuple[Any, ...]], before: Iterable[Any]
+    ) -> tuple[tuple[Any, ...], Any]:
         """Return the new cell states, slice by slice, and the output, shape (n, projection_dim)."""
         cells, hidden = [], []
-        for (i, j, f, o), cell in zip(gates, before, strict=True):
+        for halves, cell in zip(zip(from_input, recurrent, strict=True), before, strict=True):
+            i, j, f, o = map(tf.add, *halves)
             updated = _clip(tf.sigmoid(f) * cell + tf.sigmoid(i) * tf.tanh(j), self._cell_clip)
             cells.append(updated)
             hidden.append(tf.sigmoid(o) * tf.tanh(updated))
