@@ -21,14 +21,14 @@ from sqlalchemy import orm
 
 from tagdb.db import copy, partitions
 from tagdb.db.connection import Database
-from tagdb.pipeline.embedding import DEFAULT_BLOCK
+from tagdb.pipeline.embedding import FIRST_BLOCK
 from tagdb.pipeline.predict import write_labels
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
 WRITERS = ("tagdb sync: COPY, staged", "execute_values", "ORM insert(), dicts", "ORM add_all()")
-POOL = 2 * DEFAULT_BLOCK
+POOL = 2 * FIRST_BLOCK
 ROWS_AT_ONCE = 2_000
 WEIGHTS = "SELECT class, coef, intercept FROM tagdb.classifier_weight WHERE classifier_id = :id ORDER BY position"
 SCORING = """
@@ -93,8 +93,8 @@ class DataPath:
 
     def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Yield numbers and vectors of all texts, in blocks of the size that sync takes."""
-        for first in range(1, self.vectors + 1, DEFAULT_BLOCK):
-            ids = np.arange(first, min(first + DEFAULT_BLOCK, self.vectors + 1))
+        for first in range(1, self.vectors + 1, FIRST_BLOCK):
+            ids = np.arange(first, min(first + FIRST_BLOCK, self.vectors + 1))
             place = (first - 1) % len(self.pool)
             yield ids, self.pool[place : place + len(ids)]
 
@@ -103,7 +103,6 @@ class DataPath:
     def copy_in(self, embedder: int) -> None:
         """Write as tagdb does."""
         with self.database.session() as session:
-            session.execute("sync.create_vector_staging")
             for ids, vectors in self.blocks():
                 store(session, embedder, ids, vectors)
 
@@ -206,7 +205,7 @@ class DataPath:
 
         def take(ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
             held.append((ids, vectors))
-            if sum(len(each) for each, _ in held) >= DEFAULT_BLOCK:
+            if sum(len(each) for each, _ in held) >= FIRST_BLOCK:
                 ask()
 
         self.copy_out(take)

@@ -148,7 +148,6 @@ def fill(session: Session, offer: Offer, n_origins: int) -> NDArray[np.float32]:
 def _prepare(session: Session, relation: Relation, n: int) -> None:
     if relation.table == "text_vector":
         add_texts(session, n, n)
-        session.execute("sync.create_vector_staging")
     else:
         session.run_script(STAGE_TAGS)
 

@@ -17,7 +17,7 @@ from psycopg2.extensions import make_dsn
 from tagdb.db import partitions, schema
 from tagdb.db.connection import Database, Session
 from tagdb.db.embedded import EmbeddedServer
-from tagdb.pipeline.embedding import Block, Embedded, _store
+from tagdb.pipeline.embedding import Block, Embedded, store_block
 
 TOKENS = 8
 TEXTS = """
@@ -90,9 +90,9 @@ def add_texts(session: Session, texts: int, questions: int) -> None:
 
 
 def store(session: Session, embedder: int, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-    """Store vectors as `tagdb sync` does, by its own function; the staging table is there."""
+    """Store vectors as `tagdb sync` does, by its own function."""
     block = Block(ids.tolist(), [TOKENS] * len(ids), [False] * len(ids), [vectors])
-    _store(session, embedder, Embedded(), block)
+    store_block(session, embedder, Embedded(), block)
 
 
 def value_of(session: Session, sql: str, **parameters: Any) -> Any:

@@ -50,7 +50,7 @@ def scalar(database: Database, sql: str) -> Any:
 def test_every_way_moves_the_same_vectors_and_gives_the_same_labels(
     database: Database, monkeypatch: pytest.MonkeyPatch, classes: int
 ) -> None:
-    monkeypatch.setattr(data_path_ways, "DEFAULT_BLOCK", 64)
+    monkeypatch.setattr(data_path_ways, "FIRST_BLOCK", 64)
     monkeypatch.setattr(data_path_ways, "POOL", 128)
     sizes = {"vectors": VECTORS, "dim": DIM, "classes": classes, "rows_per_text": 2, "rounds": 2, "memory": False}
     report = data_path.run(database, argparse.Namespace(**sizes))

@@ -163,18 +163,12 @@ ORDER BY d.place
 -- name: drop_due
 DROP TABLE due
 
--- name: create_vector_staging
-CREATE TEMP TABLE staged_vector (text_id bigint, tokens integer, truncated boolean, embedding vector)
-
--- name: insert_vectors
-INSERT INTO tagdb.text_vector (text_id, embedder_id, tokens, truncated, embedding)
-SELECT s.text_id, :embedder, s.tokens, s.truncated, s.embedding
-FROM staged_vector s
-WHERE EXISTS (SELECT FROM tagdb.text t WHERE t.id = s.text_id)
-ON CONFLICT (text_id, embedder_id) DO NOTHING
-
--- name: empty_vector_staging
-TRUNCATE staged_vector
+-- name: not_storable
+-- Of the texts that were embedded, those deleted or embedded by somebody else in the meantime.
+SELECT i.text_id
+FROM unnest(CAST(:text_ids AS bigint[])) AS i (text_id)
+WHERE NOT EXISTS (SELECT FROM tagdb.text t WHERE t.id = i.text_id)
+    OR EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = i.text_id AND v.embedder_id = :embedder)
 
 -- name: record_failures
 INSERT INTO tagdb.failure (text_id, embedder_id, reason)

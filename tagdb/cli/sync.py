@@ -27,7 +27,10 @@ def sync(
         str | None, typer.Option(help="The tags of your own tables: a SELECT of question_id and tag. It is remembered.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Embed at most this many texts; the rest stays due.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Texts that are embedded and committed together.")] = 8192,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Texts embedded and committed together; without it, as many as take some seconds."),
+    ] = None,
     max_tokens: Annotated[
         int, typer.Option(min=1, help="Embed a longer text up to this token; say so every time.")
     ] = 512,

@@ -18,8 +18,12 @@ from tagdb.pipeline import embedders
 from tagdb.pipeline.embedders import StoredEmbedder
 from tagdb.pipeline.stopping import finishing_blocks
 
-DEFAULT_BLOCK = 8192
 DEFAULT_MAX_TOKENS = 512
+FIRST_BLOCK = 8192
+LARGEST_BLOCK_BYTES = 2**28
+BLOCK_SECONDS = 10.0
+"""Blocks grow while one takes less: neighbours in large blocks share more, but a killed run loses the block at hand."""
+
 NO_TOKEN = "no token"  # noqa: S105
 
 
@@ -66,12 +70,12 @@ def embed_due(
     *,
     limit: int | None = None,
     max_tokens: int = DEFAULT_MAX_TOKENS,
-    block_size: int = DEFAULT_BLOCK,
+    block_size: int | None = None,
 ) -> None:
     """Embed every text that has neither a vector of `embedder` nor a recorded failure, at most `limit` of them.
 
-    Each block commits on its own and is counted in `done` then, whatever becomes of the next one. The model is
-    loaded only when something is due.
+    Each block, of `block_size` texts or of as many as take about `BLOCK_SECONDS`, commits on its own and is counted in
+    `done` then, whatever becomes of the next one. The model is loaded only when something is due.
     """
     session.execute("sync.stage_due_texts", embedder=embedder.id, limit=limit)
     session.execute("sync.index_due_texts")
@@ -81,8 +85,7 @@ def embed_due(
         encoder = embedders.load(embedder)
         started = time.perf_counter()
         with database.session() as writing, reporter.step("embedding", done.due, "texts") as progress:
-            writing.execute("sync.create_vector_staging")
-            store = partial(_store, writing, embedder.id, done)
+            store = partial(store_block, writing, embedder.id, done)
             _embed_blocks(session, encoder, store, max_tokens, block_size, progress)
         done.seconds = time.perf_counter() - started
         session.execute("sync.analyze_vectors")
@@ -94,20 +97,24 @@ def _embed_blocks(
     encoder: Embedder,
     store: Callable[[Block], None],
     max_tokens: int,
-    size: int,
+    fixed_size: int | None,
     progress: Progress,
 ) -> None:
     """Embed the staged texts block by block; one block is stored while the next one is embedded."""
     storing: Future[None] | None = None
-    after = 0
+    after, size = 0, fixed_size or FIRST_BLOCK
+    largest = max(FIRST_BLOCK, LARGEST_BLOCK_BYTES // (encoder.dim * np.dtype(np.float32).itemsize))
     with finishing_blocks() as stop, ThreadPoolExecutor(1, "tagdb-store") as storer:
         while not stop.requested and (rows := session.rows("sync.due_block", after=after, size=size)):
+            started = time.perf_counter()
             block = _embed([row.id for row in rows], [row.text for row in rows], encoder, max_tokens)
             if storing:
                 storing.result()
             storing = storer.submit(store, block)
             progress.advance(len(rows))
             after += size
+            if fixed_size is None and time.perf_counter() - started < BLOCK_SECONDS / 2:
+                size = min(2 * size, largest)
         if storing:
             storing.result()
 
@@ -149,20 +156,11 @@ def _isolate(block: Block, tokenized: Sequence[Sequence[str]], encoder: Embedder
         del block.text_ids[index], block.tokens[index], block.truncated[index]
 
 
-def _store(session: Session, embedder: int, done: Embedded, block: Block) -> None:
-    """Store a block in one transaction: vectors through the staging table, failures with their reasons."""
+def store_block(session: Session, embedder: int, done: Embedded, block: Block) -> None:
+    """Store a block in one transaction, vectors by COPY and failures with their reasons, and count it in `done`."""
     with session.transaction():
         if block.text_ids:
-            columns: list[np.ndarray] = [
-                np.array(block.text_ids, dtype=np.int64),
-                np.array(block.tokens, dtype=np.int32),
-                np.array(block.truncated, dtype=np.bool_),
-                np.concatenate(block.vectors),
-            ]
-            names = ("text_id", "tokens", "truncated", "embedding")
-            copy.copy_in(session.cursor(), "staged_vector", names, columns)
-            session.execute("sync.insert_vectors", embedder=embedder)
-            session.execute("sync.empty_vector_staging")
+            _copy_vectors(session, embedder, block)
         if block.failures:
             session.execute(
                 "sync.record_failures",
@@ -171,3 +169,17 @@ def _store(session: Session, embedder: int, done: Embedded, block: Block) -> Non
                 reasons=list(block.failures.values()),
             )
     done.add(block)
+
+
+def _copy_vectors(session: Session, embedder: int, block: Block) -> None:
+    columns: dict[str, np.ndarray] = {
+        "text_id": np.array(block.text_ids, dtype=np.int64),
+        "embedder_id": np.full(len(block.text_ids), embedder, dtype=np.int32),
+        "tokens": np.array(block.tokens, dtype=np.int32),
+        "truncated": np.array(block.truncated, dtype=np.bool_),
+        "embedding": block.vectors[0] if len(block.vectors) == 1 else np.concatenate(block.vectors),
+    }
+    if rows := session.rows("sync.not_storable", text_ids=block.text_ids, embedder=embedder):
+        storable = ~np.isin(columns["text_id"], [row.text_id for row in rows])
+        columns = {name: column[storable] for name, column in columns.items()}
+    copy.copy_in(session.cursor(), "tagdb.text_vector", list(columns), list(columns.values()))

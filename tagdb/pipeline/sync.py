@@ -106,7 +106,7 @@ def sync(
     *,
     limit: int | None = None,
     max_tokens: int = embedding.DEFAULT_MAX_TOKENS,
-    block_size: int = embedding.DEFAULT_BLOCK,
+    block_size: int | None = None,
     index: bool = True,
 ) -> SyncResult:
     """Bring texts, vectors, tag centroids and labels to what the user's tables say now.

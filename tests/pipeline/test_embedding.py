@@ -78,6 +78,20 @@ def test_block_size_changes_no_vector(world: World) -> None:
     assert_same_vectors(small, world.vectors())
 
 
+@pytest.mark.parametrize(("seconds", "sizes"), [(60.0, [2, 4, 8, 8, 3]), (0.0, [2] * 12 + [1])])
+def test_blocks_grow_to_the_largest_while_they_take_little_time(
+    world: World, monkeypatch: pytest.MonkeyPatch, seconds: float, sizes: list[int]
+) -> None:
+    monkeypatch.setattr(embedding, "FIRST_BLOCK", 2)
+    monkeypatch.setattr(embedding, "BLOCK_SECONDS", seconds)
+    monkeypatch.setattr(embedding, "LARGEST_BLOCK_BYTES", 8 * 4 * 1024)
+    embedded = _encoder_that(monkeypatch, lambda _: None)
+    world.put({number: f"t{number}" for number in range(25)})
+    world.sync()
+    assert embedded == sizes
+    assert world.vectors().keys() == set(range(25))
+
+
 def test_refused_text_is_isolated_and_its_neighbours_are_done(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = _encoder_that(monkeypatch, lambda tokens: InputRefused("it's poison") if tokens[0] == "t7" else None)
     world.put({number: f"t{number}" for number in range(1, 33)})
@@ -164,6 +178,24 @@ def test_vector_is_never_stored_without_its_text(world: World, monkeypatch: pyte
     monkeypatch.setattr(elmo.Elmo, "embed_tokens", _ENCODE)
     world.sync()
     assert world.vectors().keys() == {1, 2}
+
+
+def test_vector_that_somebody_else_has_stored_meanwhile_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def store(tokens: Sequence[str]) -> None:
+        if tokens[0] == "t2":
+            world.run(
+                "INSERT INTO tagdb.text_vector (text_id, embedder_id, tokens, truncated, embedding) "
+                "SELECT t.id, e.id, 1, false, array_fill(7, ARRAY[1024])::vector "
+                "FROM tagdb.text t, tagdb.embedder e WHERE t.text = 't2'"
+            )
+
+    _encoder_that(monkeypatch, store)
+    world.put({1: "t1", 2: "t2"})
+    world.sync()
+    vectors = world.vectors()
+    assert vectors.keys() == {1, 2}
+    assert (vectors[2] == 7).all()
+    assert not (vectors[1] == 7).any()
 
 
 def test_every_text_of_a_hostile_set_gets_a_vector_or_a_reason(world: World) -> None:
