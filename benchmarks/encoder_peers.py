@@ -40,22 +40,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from measuring import interleaved, machine, peak_bytes, print_table, sgemm_rate, spread
 from numpy.typing import NDArray
+from random_weights import write_random
 
-from tagdb.elmo.options import ElmoOptions, parse_options
+from tagdb.elmo.options import ElmoOptions
 from tagdb.formats.taglists import tag_list
 
 FloatArray = NDArray[np.float32]
 Tokens = list[str]
 Embed = Callable[[Sequence[Tokens]], FloatArray]
 
-STARTER = Path(__file__).parent.parent / "tagdb" / "embedders" / "starter" / "options.json"
-WIDE_FILTERS = [[1, 32], [2, 32], [3, 64], [4, 128], [5, 256], [6, 512], [7, 1024]]
-# Cells, width of a direction's output, convolutions: the published ELMo, and one for trying this out.
-SIZES = {"original": (4096, 512, WIDE_FILTERS), "tiny": (96, 32, [[1, 16], [2, 16], [3, 32]])}
 SIMPLE_ELMO, PADDED, TAGDB = "simple_elmo", "padded", "tagdb"
 ROWS_IN_BATCH = 100  # of simple_elmo, as in the notebook that tagdb began as
 WARM_UP = [[f"warm-{number}", "up"] for number in range(64)]  # no corpus has these tokens
@@ -290,21 +286,6 @@ def distinct_prefixes(texts: Iterable[Tokens]) -> int:
         shared = next((depth for depth, (a, b) in enumerate(pairs) if a != b), min(len(above), len(tokens)))
         count, above = count + len(tokens) - shared, tokens
     return count
-
-
-def write_random(directory: Path, size: str) -> ElmoOptions:
-    """Write options.json and weights.hdf5, drawn from seed 0 so that values neither vanish nor saturate."""
-    content = json.loads(STARTER.read_text(encoding="utf-8"))
-    if size in SIZES:
-        content["lstm"]["dim"], content["lstm"]["projection_dim"], content["char_cnn"]["filters"] = SIZES[size]
-    options = parse_options(content, STARTER)
-    (directory / "options.json").write_text(json.dumps(content), encoding="utf-8")
-    rng = np.random.default_rng(0)
-    with h5py.File(directory / "weights.hdf5", "w") as file:
-        for name, shape in options.dataset_shapes().items():
-            deviation = 1.0 if name == "char_embed" else 0.1 if len(shape) == 1 else np.prod(shape[:-1]) ** -0.5
-            file[name] = rng.standard_normal(shape, dtype=np.float32) * np.float32(deviation)
-    return options
 
 
 def read_texts(path: Path, column: str) -> Iterator[str]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import resource
 import statistics
 import sys
@@ -22,34 +21,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
+from random_weights import SIZES, STARTER, write_random
 
 from tagdb.elmo import Elmo
 from tagdb.elmo.options import ElmoOptions, read_options
 from tagdb.elmo.tries import TokenRows, trie_levels
 
-STARTER = Path(__file__).parent.parent / "tagdb" / "embedders" / "starter"
-ORIGINAL_OPTIONS = {
-    "lstm": {
-        "use_skip_connections": True,
-        "projection_dim": 512,
-        "cell_clip": 3,
-        "proj_clip": 3,
-        "dim": 4096,
-        "n_layers": 2,
-    },
-    "char_cnn": {
-        "activation": "relu",
-        "filters": [[1, 32], [2, 32], [3, 64], [4, 128], [5, 256], [6, 512], [7, 1024]],
-        "n_highway": 2,
-        "embedding": {"dim": 16},
-        "n_characters": 262,
-        "max_characters_per_token": 50,
-    },
-}
 # A size that is no power of two: row strides of 16 KB would halve the rate and flatter the encoder.
 PRODUCT_SIZE = 4000
 PRODUCT_OPERATIONS = 2 * PRODUCT_SIZE**3
@@ -153,22 +132,12 @@ def _work(elmo: Elmo, options: ElmoOptions, texts: list[str]) -> Work:
 def _directory(size: str) -> Iterator[Path]:
     if size == "starter":
         yield STARTER
-    elif size == "original":
+    elif size in SIZES:
         with tempfile.TemporaryDirectory() as folder:
-            _write_random(Path(folder), ORIGINAL_OPTIONS)
+            write_random(Path(folder), size)
             yield Path(folder)
     else:
         yield Path(size)
-
-
-def _write_random(directory: Path, options: dict[str, Any]) -> None:
-    (directory / "options.json").write_text(json.dumps(options))
-    rng = np.random.default_rng(0)
-    shapes = read_options(directory / "options.json").dataset_shapes()
-    with h5py.File(directory / "weights.hdf5", "w") as file:
-        for name, shape in shapes.items():
-            values = rng.standard_normal(shape, dtype=np.float32)
-            file.create_dataset(name, data=values * np.float32(np.prod(shape[:-1]) ** -0.5))
 
 
 def _read_texts(path: Path, column: str, rows: int | None) -> list[str]:
@@ -185,7 +154,7 @@ def _peak_bytes() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", default="starter", help="original (random weights), starter, or a directory")
+    parser.add_argument("--size", default="starter", help="starter, original or tiny (both random), or a directory")
     parser.add_argument("--texts", type=Path, required=True, help="a .csv or .tsv file with a header")
     parser.add_argument("--column", default="tags", help="the column that holds the texts")
     parser.add_argument("--rows", type=int, help="take only the first rows")
