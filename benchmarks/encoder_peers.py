@@ -296,7 +296,8 @@ def read_texts(path: Path, column: str) -> Iterator[str]:
             yield " ".join(tag_list(text)) if text and column.lower() == "tags" else text
 
 
-def _corpus(argument: str) -> tuple[Path, str]:
+def corpus_argument(argument: str) -> tuple[Path, str]:
+    """Take FILE:COLUMN apart."""
     path, _, column = argument.rpartition(":")
     if not Path(path).is_file():
         raise argparse.ArgumentTypeError(f"{argument!r} does not name a file and a column, as in titles.tsv:title")
@@ -305,7 +306,7 @@ def _corpus(argument: str) -> tuple[Path, str]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpora", nargs="+", type=_corpus, metavar="FILE:COLUMN")
+    parser.add_argument("corpora", nargs="+", type=corpus_argument, metavar="FILE:COLUMN")
     parser.add_argument("--size", choices=["original", "starter", "tiny"], default="starter")
     parser.add_argument("--peers", nargs="+", choices=[SIMPLE_ELMO, PADDED], default=[SIMPLE_ELMO, PADDED])
     parser.add_argument("--rows", type=int, help="take the first so many rows of each corpus that hold a text")
