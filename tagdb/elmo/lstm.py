@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from tagdb.elmo._tensorflow import tf, trace
 from tagdb.elmo.options import LstmOptions, lstm_cell_name
 from tagdb.elmo.tries import TrieLevel
 from tagdb.elmo.weights import FloatArray, Weights
 
-# A layer is evaluated in slices of this many cells: a slice's gates stay in the processor's cache, and its
+# A layer is evaluated in slices of at most this many cells: a slice's gates stay in the processor's cache, and its
 # products avoid the long power-of-two row strides on which CPU kernels lose half their speed.
 CELLS_AT_ONCE = 512
 # The first layer's input products of the commonest tokens are computed once, as many as fit here.
@@ -153,7 +156,8 @@ class _Layer:
         kernel = weights.read(f"{name}/W_0").reshape(2, options.projection_dim, N_GATES, options.dim)
         bias = weights.read(f"{name}/B").reshape(N_GATES, options.dim)
         bias[FORGET_GATE] += FORGET_BIAS
-        bounds = [slice(start, start + CELLS_AT_ONCE) for start in range(0, options.dim, CELLS_AT_ONCE)]
+        n_slices = -(-options.dim // CELLS_AT_ONCE)
+        bounds = [slice(*ends) for ends in pairwise(np.linspace(0, options.dim, n_slices + 1, dtype=int))]
         self.slices = [
             _Slice(
                 tuple(tf.constant(kernel[0, :, gate, cells]) for gate in range(N_GATES)),
