@@ -91,7 +91,7 @@ def add_texts(session: Session, texts: int, questions: int) -> None:
 
 def store(session: Session, embedder: int, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
     """Store vectors as `tagdb sync` does, by its own function."""
-    block = Block(ids.tolist(), [TOKENS] * len(ids), [False] * len(ids), [vectors])
+    block = Block(ids.tolist(), [["token"] * TOKENS] * len(ids), [False] * len(ids), [vectors])
     store_block(session, embedder, Embedded(), block)
 
 

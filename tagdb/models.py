@@ -83,7 +83,10 @@ class Embedder(Protocol):
         ...
 
     def tokenize(self, texts: Sequence[str]) -> list[list[str]]:
-        """Split texts into what `embed_tokens` takes; a text that holds nothing to embed has no token."""
+        """Split texts into what `embed_tokens` takes; a text that holds nothing to embed has no token.
+
+        One thread may split texts while another one embeds.
+        """
         ...
 
     def embed(self, texts: Sequence[str], *, max_tokens: int = ...) -> NDArray[np.float32]:

@@ -32,10 +32,15 @@ class Block:
     """Texts of one block on their way: those with a vector, row by row, and those without, with the reason."""
 
     text_ids: list[int] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=list)
+    tokens: list[Sequence[str]] = field(default_factory=list)
     truncated: list[bool] = field(default_factory=list)
     vectors: list[np.ndarray] = field(default_factory=list)
     failures: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How many texts there are."""
+        return len(self.text_ids) + len(self.failures)
 
 
 @dataclass
@@ -100,40 +105,51 @@ def _embed_blocks(
     fixed_size: int | None,
     progress: Progress,
 ) -> None:
-    """Embed the staged texts block by block; one block is stored while the next one is embedded."""
-    storing: Future[None] | None = None
+    """Embed the staged texts block by block; meanwhile the block before is stored and the next one is fetched."""
     after, size = 0, fixed_size or FIRST_BLOCK
+    asked = size
     largest = max(FIRST_BLOCK, LARGEST_BLOCK_BYTES // (encoder.dim * np.dtype(np.float32).itemsize))
-    with finishing_blocks() as stop, ThreadPoolExecutor(1, "tagdb-store") as storer:
-        while not stop.requested and (rows := session.rows("sync.due_block", after=after, size=size)):
+    storing: Future[None] | None = None
+    with (
+        finishing_blocks() as stop,
+        ThreadPoolExecutor(1, "tagdb-fetch") as fetcher,
+        ThreadPoolExecutor(1, "tagdb-store") as storer,
+    ):
+        fetching = fetcher.submit(_fetch, session, encoder, max_tokens, after, asked)
+        while (block := fetching.result()).size and not stop.requested:
             started = time.perf_counter()
-            block = _embed([row.id for row in rows], [row.text for row in rows], encoder, max_tokens)
+            after, asked = after + asked, size
+            fetching = fetcher.submit(_fetch, session, encoder, max_tokens, after, asked)
+            _embed(block, encoder)
             if storing:
                 storing.result()
             storing = storer.submit(store, block)
-            progress.advance(len(rows))
-            after += size
+            progress.advance(block.size)
             if fixed_size is None and time.perf_counter() - started < BLOCK_SECONDS / 2:
                 size = min(2 * size, largest)
         if storing:
             storing.result()
 
 
-def _embed(text_ids: Sequence[int], texts: Sequence[str], encoder: Embedder, max_tokens: int) -> Block:
-    block, kept = Block(), []
+def _fetch(session: Session, encoder: Embedder, max_tokens: int, after: int, size: int) -> Block:
+    """Return the staged texts from place `after` on, split into tokens; an empty block when there are none."""
+    rows = session.rows("sync.due_block", after=after, size=size)
+    return _tokenize([row.id for row in rows], [row.text for row in rows], encoder, max_tokens)
+
+
+def _tokenize(text_ids: Sequence[int], texts: Sequence[str], encoder: Embedder, max_tokens: int) -> Block:
+    block = Block()
     for text_id, tokens in zip(text_ids, encoder.tokenize(texts), strict=True):
         if not tokens:
             block.failures[text_id] = NO_TOKEN
             continue
         block.text_ids.append(text_id)
-        block.tokens.append(min(len(tokens), max_tokens))
+        block.tokens.append(tokens[:max_tokens])
         block.truncated.append(len(tokens) > max_tokens)
-        kept.append(tokens[:max_tokens])
-    _isolate(block, kept, encoder)
     return block
 
 
-def _isolate(block: Block, tokenized: Sequence[Sequence[str]], encoder: Embedder) -> None:
+def _embed(block: Block, encoder: Embedder) -> None:
     """Embed the block's texts; where the encoder refuses, halve until the text that it refuses stands alone."""
     refused: dict[int, str] = {}
 
@@ -141,7 +157,7 @@ def _isolate(block: Block, tokenized: Sequence[Sequence[str]], encoder: Embedder
         if start == stop:
             return
         try:
-            block.vectors.append(encoder.embed_tokens(tokenized[start:stop]))
+            block.vectors.append(encoder.embed_tokens(block.tokens[start:stop]))
         except InputRefused as error:
             if stop - start == 1:
                 refused[start] = str(error)
@@ -150,7 +166,7 @@ def _isolate(block: Block, tokenized: Sequence[Sequence[str]], encoder: Embedder
             embed(start, middle)
             embed(middle, stop)
 
-    embed(0, len(tokenized))
+    embed(0, len(block.tokens))
     for index in sorted(refused, reverse=True):
         block.failures[block.text_ids[index]] = refused[index]
         del block.text_ids[index], block.tokens[index], block.truncated[index]
@@ -175,7 +191,7 @@ def _copy_vectors(session: Session, embedder: int, block: Block) -> None:
     columns: dict[str, np.ndarray] = {
         "text_id": np.array(block.text_ids, dtype=np.int64),
         "embedder_id": np.full(len(block.text_ids), embedder, dtype=np.int32),
-        "tokens": np.array(block.tokens, dtype=np.int32),
+        "tokens": np.array([len(tokens) for tokens in block.tokens], dtype=np.int32),
         "truncated": np.array(block.truncated, dtype=np.bool_),
         "embedding": block.vectors[0] if len(block.vectors) == 1 else np.concatenate(block.vectors),
     }

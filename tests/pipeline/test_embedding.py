@@ -78,7 +78,7 @@ def test_block_size_changes_no_vector(world: World) -> None:
     assert_same_vectors(small, world.vectors())
 
 
-@pytest.mark.parametrize(("seconds", "sizes"), [(60.0, [2, 4, 8, 8, 3]), (0.0, [2] * 12 + [1])])
+@pytest.mark.parametrize(("seconds", "sizes"), [(60.0, [2, 2, 4, 8, 8, 1]), (0.0, [2] * 12 + [1])])
 def test_blocks_grow_to_the_largest_while_they_take_little_time(
     world: World, monkeypatch: pytest.MonkeyPatch, seconds: float, sizes: list[int]
 ) -> None:
@@ -118,7 +118,8 @@ def test_isolation_finds_exactly_the_refused_texts(
 ) -> None:
     poison = data.draw(st.sets(st.integers(0, n - 1)))
     _encoder_that(monkeypatch, lambda tokens: InputRefused("no") if int(tokens[0]) in poison else None)
-    block = embedding._embed(list(range(n)), [str(i) for i in range(n)], encoder(tiny_embedder), 512)
+    block = embedding._tokenize(list(range(n)), [str(i) for i in range(n)], encoder(tiny_embedder), 512)
+    embedding._embed(block, encoder(tiny_embedder))
     assert block.failures == dict.fromkeys(poison, "no")
     kept = [i for i in range(n) if i not in poison]
     assert block.text_ids == kept
