@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tagdb.classify import checking
 from tagdb.classify.linear import LinearModel
 from tagdb.classify.standardise import Scaling
 from tagdb.errors import InputRefused
@@ -18,11 +19,12 @@ from tagdb.errors import InputRefused
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
-_LEAST_TEXTS_PER_CLASS = 2
+TOLERANCE = 3e-4
+"""Largest component of the mean gradient at which the solver stops.
 
-# Largest component of the mean gradient at which the solver stops. Sampling alone moves the gradient by about
-# 1/sqrt(n), more than this up to ten million rows: a smaller one costs iterations and wins no accuracy.
-_TOLERANCE = 3e-4
+Sampling alone moves the gradient by about 1/sqrt(n), more than this up to ten million rows: a smaller one costs
+iterations and wins no accuracy.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +63,13 @@ def fit(
     Raises InputRefused for fewer than two classes, a class with fewer than two rows, values that are not
     finite, or arrays whose shapes do not fit together; X is untouched then.
     """
-    _check_arrays(X, y, sample_weight)
-    _check_classes(y, classes)
+    _require_overwritable(X)
+    checking.check_rows(X, y, sample_weight)
+    checking.check_classes(classes)
+    checking.check_counts(checking.count_labels(y, len(classes)), classes)
     weight = np.asarray(sample_weight, dtype=np.float64)
     scaling = Scaling.of(X, weight)
-    if not np.isfinite(scaling.mean).all():
-        raise InputRefused("some training vectors hold NaN or infinity", hint="find them with: tagdb verify")
+    checking.check_finite(scaling.mean)
     scaling.apply(X)
     estimator, converged = _fit_standardised(X, y, weight, C=C, max_iter=max_iter, random_state=seed)
     coef, intercept = scaling.fold(estimator.coef_, estimator.intercept_)
@@ -74,8 +77,13 @@ def fit(
         LinearModel(tuple(classes), coef, intercept),
         converged=converged,
         n_iter=int(estimator.n_iter_[0]),
-        versions={package: version(package) for package in ("scikit-learn", "scipy", "numpy")},
+        versions=package_versions("scikit-learn", "scipy", "numpy"),
     )
+
+
+def package_versions(*packages: str) -> dict[str, str]:
+    """Give the installed release of each package."""
+    return {package: version(package) for package in packages}
 
 
 def _fit_standardised(
@@ -88,7 +96,7 @@ def _fit_standardised(
     from sklearn.linear_model import LogisticRegression
 
     # Of the solvers quick on this many rows, only this one takes float32 as it lies (from release 1.9 on).
-    estimator = LogisticRegression(solver="lbfgs", tol=_TOLERANCE, **options)
+    estimator = LogisticRegression(solver="lbfgs", tol=TOLERANCE, **options)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         estimator.fit(X, y, sample_weight=weight)
@@ -101,36 +109,9 @@ def _fit_standardised(
     return estimator, converged
 
 
-def _check_arrays(X: NDArray[np.float32], y: NDArray[np.integer], sample_weight: NDArray[np.number]) -> None:
+def _require_overwritable(X: NDArray[np.float32]) -> None:
     if X.ndim != 2 or X.dtype != np.float32 or not X.flags.c_contiguous or not X.flags.writeable:
         raise InputRefused(
             f"cannot train in place on an array of {X.dtype} of shape {X.shape}",
             hint="pass a writeable, C-contiguous float32 matrix: numpy.array(X, dtype='float32', order='C')",
-        )
-    if y.shape != (len(X),) or y.dtype.kind not in "iu" or sample_weight.shape != (len(X),):
-        raise InputRefused(
-            f"{len(X)} vectors, but {y.dtype} labels of shape {y.shape} and weights of {sample_weight.shape}",
-            hint="pass one label, as an integer, and one weight for each vector",
-        )
-    if not (np.isfinite(sample_weight).all() and (sample_weight > 0).all()):
-        raise InputRefused("a sample weight is not a positive number", hint="leave out rows of no weight")
-
-
-def _check_classes(y: NDArray[np.integer], classes: Sequence[str]) -> None:
-    if len(classes) < 2 or len(set(classes)) < len(classes):
-        raise InputRefused(
-            f"a classifier needs two or more different classes, not {', '.join(classes) or 'none'}",
-            hint="select questions of at least two labels in the training query",
-        )
-    if len(y) and not 0 <= y.min() <= y.max() < len(classes):
-        raise InputRefused(
-            f"labels from {y.min()} to {y.max()} do not index {len(classes)} classes",
-            hint="pass each label as its position in classes",
-        )
-    counts = np.bincount(y, minlength=len(classes))
-    rare = [name for name, count in zip(classes, counts, strict=True) if count < _LEAST_TEXTS_PER_CLASS]
-    if rare:
-        raise InputRefused(
-            f"too few different texts to learn from (two are needed) for: {', '.join(rare)}",
-            hint="label more questions of that class, or leave it out of the training query",
         )

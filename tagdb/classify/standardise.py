@@ -18,31 +18,21 @@ _LEAST_SPREAD = 1e-30
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """The weighted mean and the divisor of each column, both float64 (dim,)."""
+    """The weighted mean and the divisor of each column, both float64 (dim,).
+
+    The divisor is the population standard deviation, and 1 for a column without variance.
+    """
 
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
 
     @classmethod
     def of(cls, X: NDArray[np.float32], weight: NDArray[np.float64]) -> Scaling:
-        """Measure float32 (n, dim) rows under positive weights (n,); not finite where a column is not.
-
-        The scale is the population standard deviation, and 1 for a column without variance.
-        """
-        # Differences from the first row are exactly zero in a constant column, and small in most others.
-        origin = X[0].astype(np.float64)
-        first, second = np.zeros((2, X.shape[1]))
-        with np.errstate(invalid="ignore"):
-            for rows in _blocks(len(X)):
-                offset = X[rows] - origin
-                first += weight[rows] @ offset
-                np.square(offset, out=offset)
-                second += weight[rows] @ offset
-            shift, square = first / weight.sum(), second / weight.sum()
-            mean = origin + shift
-            std = np.sqrt(np.maximum(square - shift**2, 0.0))
-            varies = std > np.maximum(_LEAST_RELATIVE_SPREAD * np.abs(mean), _LEAST_SPREAD)
-        return cls(mean, np.where(varies, std, 1.0))
+        """Measure float32 (n, dim) rows under positive weights (n,); not finite where a column is not."""
+        moments = Moments(X[0])
+        for rows in _blocks(len(X)):
+            moments.add(X[rows], weight[rows])
+        return moments.scaling()
 
     def apply(self, X: NDArray[np.float32]) -> None:
         """Overwrite float32 (n, dim) rows with their standardised values."""
@@ -60,6 +50,42 @@ class Scaling:
         """
         raw = (coef / self.scale).astype(np.float32)
         return raw, intercept - raw @ self.mean
+
+
+class Moments:
+    """Weighted sums over rows that come in blocks, from which follows how to standardise them.
+
+    Args:
+        origin: (dim,), a row or a value near them all. Differences from it are exactly zero in a constant column,
+            and small in most others, so that nothing cancels.
+    """
+
+    def __init__(self, origin: NDArray[np.floating]) -> None:
+        self.origin = origin.astype(np.float64)
+        self.weight = 0.0
+        self._first, self._second = np.zeros((2, len(origin)))
+
+    @property
+    def shift(self) -> NDArray[np.float64]:
+        """How far the weighted mean lies from the origin."""
+        return self._first / self.weight
+
+    def add(self, rows: NDArray[np.float32], weight: NDArray[np.float64]) -> None:
+        """Count float32 (n, dim) rows with positive weights (n,)."""
+        with np.errstate(invalid="ignore"):
+            offset = rows - self.origin
+            self._first += weight @ offset
+            np.square(offset, out=offset)
+            self._second += weight @ offset
+        self.weight += float(weight.sum())
+
+    def scaling(self) -> Scaling:
+        """Give the scaling of all rows counted so far."""
+        with np.errstate(invalid="ignore"):
+            mean = self.origin + self.shift
+            std = np.sqrt(np.maximum(self._second / self.weight - self.shift**2, 0.0))
+            varies = std > np.maximum(_LEAST_RELATIVE_SPREAD * np.abs(mean), _LEAST_SPREAD)
+        return Scaling(mean, np.where(varies, std, 1.0))
 
 
 def _blocks(n: int) -> Iterator[slice]:

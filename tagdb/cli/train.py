@@ -84,7 +84,6 @@ def _print(result: TrainResult) -> None:
         "label is NULL": training.without_label,
         "no vector yet: tagdb sync": training.without_vector,
         "not in the sample": training.rows_not_sampled,
-        "no room in memory": training.rows_left_out,
     }
     for reason, rows in left_out.items():
         if rows:
@@ -108,7 +107,6 @@ def _as_json(result: TrainResult) -> dict[str, Any]:
         "without_label": training.without_label,
         "without_vector": training.without_vector,
         "not_sampled": training.rows_not_sampled,
-        "no_room": training.rows_left_out,
         "train_rows": training.train_rows,
         "train_texts": training.train_texts,
         "test_rows": training.test_rows,

@@ -13,7 +13,7 @@ from tagdb.classify import FitResult, LinearModel, Metrics
 from tagdb.db.connection import Database, Row, Session
 from tagdb.errors import InputRefused, UsageError
 from tagdb.models import Reporter
-from tagdb.pipeline import embedders, training_set
+from tagdb.pipeline import embedders, fitting, training_set
 from tagdb.pipeline.embedders import StoredEmbedder
 from tagdb.pipeline.locking import exclusive
 from tagdb.pipeline.recording import Counts, recorded
@@ -70,6 +70,7 @@ def train(
     UsageError : the name or the picture's file cannot be used
     QueryRefused : the query is not one SELECT, fails, lacks a column or gives no row
     InputRefused : its rows cannot be trained on: none with a label, one class only, too few texts, no vectors
+    Unavailable : the disk has no room for vectors that do not fit in memory
     """
     if plot is not None:
         pictures.require_drawable(plot)
@@ -78,8 +79,8 @@ def train(
         embedder = _embedder(session)
         _require_free(session, name)
         with reporter.step("running the query"):
-            training = training_set.prepare(session, embedder, query, settings, reporter)
-        fitted = _fit(session, embedder, training, settings, reporter)
+            training = training_set.prepare(session, embedder, query, settings)
+        fitted = fitting.fit(session, embedder, training, settings, reporter)
         with reporter.step("testing"), session.transaction():
             number, name = _store(session, query, settings, embedder, fitted, name)
             result = _judge_and_choose(session, embedder, number, name, fitted, training, activate=activate)
@@ -103,17 +104,6 @@ def _require_free(session: Session, name: str | None) -> None:
         raise UsageError(f"{name!r} cannot be told from a classifier's number or from nothing", hint="--name my-labels")
     if session.scalar("train.name_taken", name=name):
         raise InputRefused(f"there is a classifier {name!r} already", hint=f"tagdb models delete {name}")
-
-
-def _fit(
-    session: Session, embedder: StoredEmbedder, training: TrainingSet, settings: TrainSettings, reporter: Reporter
-) -> FitResult:
-    with reporter.step("fetching vectors", training.train_texts, "vectors") as progress:
-        X, y, weight = training_set.fetch(session, embedder, training, progress.advance)
-    with reporter.step("fitting"):
-        return classify.fit(
-            X, y, weight, training.classes, seed=settings.seed, max_iter=settings.max_iter, C=settings.C
-        )
 
 
 def _store(
@@ -233,7 +223,6 @@ def _count(counts: Counts, result: TrainResult) -> None:
     counts.written = training.train_rows + training.test_rows
     counts.skip("label is NULL", training.without_label)
     counts.skip("no vector", training.without_vector)
-    counts.skip("no room in memory", training.rows_left_out)
     counts.skip("not in the sample", training.rows_not_sampled)
     counts.detail = {
         "classifier": result.classifier,

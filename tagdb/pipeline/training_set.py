@@ -1,4 +1,4 @@
-"""The rows a classifier is fitted on: taken by the user's query, counted, split, cut to memory, and fetched."""
+"""The rows a classifier is fitted on: taken by the user's query, counted, split, and fetched."""
 
 from __future__ import annotations
 
@@ -12,16 +12,11 @@ from numpy.typing import NDArray
 from tagdb.db import copy, queries, userquery
 from tagdb.db.connection import Row, Session
 from tagdb.errors import InputRefused, QueryRefused, UsageError
-from tagdb.models import Reporter
 from tagdb.pipeline.embedders import StoredEmbedder
 
 DEFAULT_TEST_SIZE = 0.3
 DEFAULT_TIMEOUT = 300
-MATRIX_BYTES = 3 * 2**30
-"""The largest matrix of training vectors that is held in memory; from more texts a random part is taken."""
-
 _LEAST_TEXTS = 2
-_FLOAT32_BYTES = 4
 _LARGEST_SEED = 2**32 - 1
 
 
@@ -60,16 +55,13 @@ class ClassSize:
 class TrainingSet:
     """A divided set, in temporary tables of the session; `classes` in the order of their numbers.
 
-    A text counts once for each label it carries. `texts_left_out` and `rows_left_out` would have been trained on, had
-    their vectors had room in memory.
+    A text counts once for each label it carries.
     """
 
     read: int
     without_label: int
     without_vector: int
     sizes: tuple[ClassSize, ...]
-    texts_left_out: int = 0
-    rows_left_out: int = 0
 
     @property
     def classes(self) -> list[str]:
@@ -94,13 +86,10 @@ class TrainingSet:
     @property
     def rows_not_sampled(self) -> int:
         """How many rows could have been used but are not in the sample that was asked for."""
-        used = self.train_rows + self.test_rows + self.rows_left_out
-        return self.read - self.without_label - self.without_vector - used
+        return self.read - self.without_label - self.without_vector - self.train_rows - self.test_rows
 
 
-def prepare(
-    session: Session, embedder: StoredEmbedder, query: str, settings: TrainSettings, reporter: Reporter
-) -> TrainingSet:
+def prepare(session: Session, embedder: StoredEmbedder, query: str, settings: TrainSettings) -> TrainingSet:
     """Run the query and divide its rows into texts to train on and texts to test on.
 
     Raises
@@ -110,43 +99,38 @@ def prepare(
     """
     _take_rows(session, query, settings.timeout)
     rows = _count_rows(session, embedder)
-    session.execute("train.create_training", embedder=embedder.id, sample=settings.sample, seed=settings.seed)
-    session.execute("train.create_split", test_size=settings.test_size, seed=settings.seed)
+    if settings.sample is None:
+        session.execute("train.create_training", embedder=embedder.id)
+    else:
+        session.execute(
+            "train.create_sampled_training", embedder=embedder.id, sample=settings.sample, seed=settings.seed
+        )
     session.execute("train.analyze_training")
+    session.execute("train.create_split", test_size=settings.test_size, seed=settings.seed)
+    session.execute("train.analyze_split")
     sizes = _sizes(session)
     _require_trainable(sizes)
-    whole = TrainingSet(rows.read, rows.without_label, rows.without_vector, sizes)
-    return _cut_to_memory(session, embedder, whole, reporter)
+    return TrainingSet(rows.read, rows.without_label, rows.without_vector, sizes)
 
 
 def fetch(
-    session: Session, embedder: StoredEmbedder, training: TrainingSet, advance: Callable[[int], None]
-) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float64]]:
-    """COPY the training texts out: vectors (n_texts, dim), class numbers (n_texts,), rows they stand for (n_texts,)."""
-    n = training.train_texts
-    X = np.empty((n, embedder.dim), dtype=np.float32)
-    y = np.empty(n, dtype=np.int32)
-    weight = np.empty(n, dtype=np.float64)
-    filled = 0
-
-    def take(block: np.ndarray) -> None:
-        nonlocal filled
-        part = slice(filled, filled + len(block))
-        X[part], y[part], weight[part] = block["vector"], block["label"], block["n"]
-        filled = part.stop
-        advance(len(block))
-
+    session: Session,
+    embedder: StoredEmbedder,
+    training: TrainingSet,
+    take: Callable[[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]], None],
+) -> None:
+    """COPY the training texts out, block by block: vectors (n, dim), class numbers (n,), rows they stand for (n,)."""
     cursor = session.cursor()
     query = cursor.mogrify(
         queries.topic("train")["matrix"].format(classes="%(classes)s::text[]", embedder="%(embedder)s"),
         {"classes": training.classes, "embedder": embedder.id},
     ).decode()
-    copy.copy_out(cursor, query, [("label", "i4"), ("n", "i8"), ("vector", embedder.dim)], take)
-    return X, y, weight
+    fields: list[tuple[str, str | int]] = [("label", "i4"), ("n", "i8"), ("vector", embedder.dim)]
+    copy.copy_out(cursor, query, fields, lambda block: take(block["vector"], block["label"], block["n"]))
 
 
 def _take_rows(session: Session, query: str, timeout: int) -> None:
-    """Put the rows of the query into a temporary table, in a read-only transaction with a time limit."""
+    """Put the rows of the query into a temporary table, in a read-only transaction with a time limit; tally them."""
     session.execute("train.create_rows")
     with userquery.refusals(), session.transaction(read_only=True):
         session.run_script(f"SET LOCAL statement_timeout = '{int(timeout)}s'")
@@ -156,6 +140,8 @@ def _take_rows(session: Session, query: str, timeout: int) -> None:
             "INSERT INTO pg_temp.tagdb_training_row (question_id, label) "
             + checked.selecting(f"q.{question_id}::bigint, q.{label}::text")
         )
+    for step in ("analyze_rows", "tally_rows", "analyze_tally"):
+        session.execute(f"train.{step}")
 
 
 def _count_rows(session: Session, embedder: StoredEmbedder) -> Row:
@@ -192,19 +178,3 @@ def _require_trainable(sizes: tuple[ClassSize, ...]) -> None:
         )
     if not any(size.test_rows for size in sizes):
         raise InputRefused("there are too few different texts to hold any out", hint="train on more rows")
-
-
-def _cut_to_memory(session: Session, embedder: StoredEmbedder, whole: TrainingSet, reporter: Reporter) -> TrainingSet:
-    """Leave out a seeded part of the training texts, the same share of each label, when they do not fit in memory."""
-    needed = whole.train_texts * embedder.dim * _FLOAT32_BYTES
-    if needed <= MATRIX_BYTES:
-        return whole
-    room = MATRIX_BYTES // (embedder.dim * _FLOAT32_BYTES)
-    session.execute("train.thin_training", room=room, total=whole.train_texts, least=_LEAST_TEXTS)
-    kept = TrainingSet(whole.read, whole.without_label, whole.without_vector, _sizes(session))
-    texts, rows = whole.train_texts - kept.train_texts, whole.train_rows - kept.train_rows
-    reporter.say(
-        f"the training vectors need {needed / 2**30:,.1f} GB, more than the {MATRIX_BYTES / 2**30:,.1f} GB that fit: "
-        f"training on a random {kept.train_texts:,} of {whole.train_texts:,} texts; every held-out row is still tested"
-    )
-    return TrainingSet(kept.read, kept.without_label, kept.without_vector, kept.sizes, texts, rows)

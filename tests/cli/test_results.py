@@ -18,7 +18,7 @@ from tests.pipeline import stored
 Run = tuple[str, ...]
 TRAIN: Run = ("train", "--query", stored.LABELLED)
 JSON: dict[Run, set[str]] = {
-    (*TRAIN, "--seed", "1"): {"name", "active", "reason", "read", "train_rows", "test_rows", "no_room", "metrics"},
+    (*TRAIN, "--seed", "1"): {"name", "active", "reason", "read", "train_rows", "test_rows", "metrics"},
     ("predict",): {"classifier", "written", "removed"},
     ("nearest", "java", "-k", "3"): {"tag", "distance", "questions"},
     ("nearest", "java", "--questions", "-k", "3"): {"question_id", "distance", "text"},
