@@ -2,15 +2,25 @@
 -- `place` is a row's place in its file: of two rows with one id, the later one counts.
 
 -- name: create_staging
-CREATE TEMP TABLE staged_question (id bigint, place bigint, title text, label text, created_at timestamptz);
+-- A file fills staged_question, each with its tags separated by blanks, or else staged_tag. What it lists is in
+-- listed_question, each question once, and in listed_tag: each tag of a question once, numbered from 0.
+CREATE TEMP TABLE staged_question
+    (id bigint, place bigint, title text, label text, created_at timestamptz, tags text);
 CREATE TEMP TABLE staged_tag (question_id bigint, place bigint, tag text);
-CREATE TEMP TABLE listed_question (id bigint, place bigint, title text, label text, created_at timestamptz);
+CREATE TEMP TABLE listed_question (id bigint, title text, label text, created_at timestamptz, tags text);
 CREATE TEMP TABLE incoming_tag (question_id bigint, position smallint, tag text);
-CREATE TEMP TABLE imported_question (id bigint PRIMARY KEY)
+CREATE TEMP TABLE imported_question (id bigint PRIMARY KEY);
+CREATE TEMP VIEW listed_tag AS
+SELECT id AS question_id, (generate_subscripts(tags, 1) - 1)::smallint AS position, unnest(tags) AS tag
+FROM (SELECT id, string_to_array(tags, ' ') AS tags FROM listed_question OFFSET 0) l
+UNION ALL
+SELECT question_id, (row_number() OVER (PARTITION BY question_id ORDER BY min(place)) - 1)::smallint, tag
+FROM staged_tag
+GROUP BY question_id, tag
 
 -- name: create_questions
 CREATE TABLE IF NOT EXISTS {schema}.questions (
-    id bigint PRIMARY KEY,
+    id bigint NOT NULL,
     title text,
     label text,
     created_at timestamptz
@@ -20,9 +30,14 @@ CREATE TABLE IF NOT EXISTS {schema}.questions (
 CREATE TABLE IF NOT EXISTS {schema}.tags (
     question_id bigint NOT NULL,
     position smallint NOT NULL,
-    tag text NOT NULL,
-    PRIMARY KEY (question_id, position)
+    tag text NOT NULL
 )
+
+-- name: add_key_to_questions
+ALTER TABLE questions ADD PRIMARY KEY (id)
+
+-- name: add_key_to_tags
+ALTER TABLE tags ADD PRIMARY KEY (question_id, position)
 
 -- name: is_key
 -- Whether the table has a unique index on exactly these columns, for ON CONFLICT to go by.
@@ -37,21 +52,26 @@ SELECT EXISTS (
 )
 
 -- name: create_tags_index
--- After the rows: an index grows much faster all at once.
 CREATE INDEX IF NOT EXISTS tags_tag ON tags (tag)
 
 -- name: list_questions
 -- The questions a file speaks of: each once, as its last record has it.
 INSERT INTO listed_question
-SELECT DISTINCT ON (id) id, place, title, label, created_at FROM staged_question ORDER BY id, place DESC
+SELECT DISTINCT ON (id) id, title, label, created_at, tags FROM staged_question ORDER BY id, place DESC
 
 -- name: list_tagged_questions
 -- The same for a file that has only tags.
-INSERT INTO listed_question (id, place) SELECT question_id, min(place) - 1 FROM staged_tag GROUP BY question_id
+INSERT INTO listed_question (id) SELECT DISTINCT question_id FROM staged_tag
 
 -- name: analyze_staging
 ANALYZE listed_question;
 ANALYZE staged_tag
+
+-- name: fill_questions
+INSERT INTO questions (id, title, label, created_at) SELECT id, title, label, created_at FROM listed_question
+
+-- name: fill_tags
+INSERT INTO tags (question_id, position, tag) SELECT question_id, position, tag FROM listed_tag
 
 -- name: merge_questions
 -- Adds and updates; a column that the file does not have keeps what is there.
@@ -74,14 +94,7 @@ SELECT
 FROM written
 
 -- name: collect_incoming_tags
--- The tag list of each listed question: that of its last record, each tag once, numbered from 0.
-INSERT INTO incoming_tag
-SELECT question_id, (row_number() OVER (PARTITION BY question_id ORDER BY place) - 1)::smallint, tag
-FROM (
-    SELECT s.question_id, s.tag, min(s.place) AS place
-    FROM staged_tag s JOIN listed_question l ON l.id = s.question_id AND s.place > l.place
-    GROUP BY s.question_id, s.tag
-) t
+INSERT INTO incoming_tag SELECT question_id, position, tag FROM listed_tag
 
 -- name: analyze_incoming_tags
 ANALYZE incoming_tag

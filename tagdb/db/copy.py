@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -63,6 +64,7 @@ def copy_in(
         cursor.copy_expert(f"COPY {table} ({', '.join(names)}) FROM STDIN (FORMAT binary)", stream, _READ_BYTES)
 
 
+_ESCAPED = re.compile(r"[\\\t\n\r]")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -73,28 +75,32 @@ def copy_text_in(
     rows: Iterable[Sequence[int | str | None]],
 ) -> None:
     """COPY rows of integers, texts and NULLs into `table` (a name of tagdb's own), in their order."""
-    lines = ["\t".join(["\\N" if v is None else str(v).translate(_ESCAPES) for v in row]) for row in rows]
-    _copy_lines(cursor, table, names, "\n".join(lines))
+    copy_text_columns_in(cursor, table, names, zip(*rows, strict=True))
 
 
-def copy_tags_in(
-    cursor: psycopg2.extensions.cursor, table: str, names: Sequence[str], rows: Iterable[tuple[int, int, str]]
+def copy_text_columns_in(
+    cursor: psycopg2.extensions.cursor,
+    table: str,
+    names: Sequence[str],
+    columns: Iterable[Sequence[int | str | None]],
 ) -> None:
-    """COPY (integer, integer, text without white space) rows: `copy_text_in` at three times its speed."""
-    _copy_lines(
-        cursor,
-        table,
-        names,
-        "\n".join([f"{question_id}\t{place}\t{tag}" for question_id, place, tag in rows]).replace("\\", "\\\\"),
-    )
-
-
-def _copy_lines(cursor: psycopg2.extensions.cursor, table: str, names: Sequence[str], lines: str) -> None:
+    """COPY equally long columns of integers, texts and NULLs into `table` (a name of tagdb's own), row by row."""
+    lines = "\n".join(map("\t".join, zip(*map(_fields, columns), strict=True)))
     if not lines:
         return
     with translated():
         stream = io.BytesIO(lines.encode())
         cursor.copy_expert(f"COPY {table} ({', '.join(names)}) FROM STDIN", stream, _READ_BYTES)
+
+
+def _fields(values: Sequence[int | str | None]) -> Sequence[str]:
+    """Write the values of a column as COPY reads them; few columns have anything in them that has to be escaped."""
+    fields = list(map(str, values))
+    if _ESCAPED.search("".join(fields)):
+        fields = [field.translate(_ESCAPES) for field in fields]
+    if None in values:
+        fields = ["\\N" if value is None else field for value, field in zip(values, fields, strict=True)]
+    return fields
 
 
 class FixedWidthReader:

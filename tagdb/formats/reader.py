@@ -75,14 +75,11 @@ class Reader:
             rows.skipped[kind] = rows.skipped.get(kind, 0) + 1
             return
         question = question_id(id_text)
-        tags = tag_list(tags_text)
+        tags = " ".join(tag_list(tags_text))
         created_at = instant(created_text) if created_text else None
-        place = self._place
-        rows.questions.append((question, place, title.strip() or None, label or None, created_at))
-        for tag in tags:
-            place += 1
-            rows.tags.append((question, place, tag))
-        self._place = place + 1
+        rows.questions.append((question, self._place, title.strip() or None, label or None, created_at))
+        rows.tag_lists.append(tags)
+        self._place += 1
         self._characters += len(title) + len(tags_text) + len(label)
 
     def _take_tag(self, rows: Rows, fields: Fields) -> None:

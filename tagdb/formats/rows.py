@@ -80,17 +80,18 @@ class BadRow:
 class Rows:
     """One batch, in the order of the file.
 
-    `questions` holds (id, place, title, label, created_at) and `tags` holds (question_id, place, tag).
-    `created_at` is ISO 8601 in UTC. `read` counts the records seen: each became a question (in a file with
-    one tag per record: a tag), or was skipped, or is bad.
+    A file of questions fills `questions` with (id, place, title, label, created_at) and `tag_lists`, as long, with
+    their tags: each once, in order, separated by blanks. A file with one tag per record fills `tags` with
+    (question_id, place, tag). `created_at` is ISO 8601 in UTC. `read` counts the records seen: each became a
+    question (or a tag), or was skipped, or is bad.
 
-    `place` is one count through the whole file, shared by both lists and the same in every format; only its
-    order means anything. It orders a question's tags, also where its rows in a tags file lie far apart. And
-    it tells repeats of an id apart: the last is the question row with the greatest place, and its tags are
-    those with a place greater still. A record has each of its tags once; a tags file may repeat one.
+    `place` is one count through the whole file, the same in every format; only its order means anything. It tells
+    repeats of a question apart: the last has the greatest place. It orders a question's tags, also where its rows in
+    a tags file lie far apart; such a file may repeat one.
     """
 
     questions: list[QuestionRow] = field(default_factory=list)
+    tag_lists: list[str] = field(default_factory=list)
     tags: list[TagRow] = field(default_factory=list)
     read: int = 0
     skipped: dict[str, int] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from tagdb.pipeline.recording import Counts, recorded
 __all__ = ["FORMATS", "Columns", "ImportResult", "import_files"]
 
 _SHOWN_BAD_ROWS = 10
+_QUESTION_COLUMNS = ("id", "place", "title", "label", "created_at", "tags")
 _TABLES = {
     "questions": (("id",), ("title", "label", "created_at")),
     "tags": (("question_id", "position"), ("tag",)),
@@ -77,6 +78,7 @@ def import_files(
         session.execute("importing.create_staging")
         with session.transaction():
             made = _make_tables(session)
+            empty = set(made)
             for name in files:
                 with formats.open_source(name) as opened:
                     reader = formats.recognise(opened, format=format, columns=columns, strict=strict)
@@ -84,12 +86,14 @@ def import_files(
                     with reporter.step(f"reading {opened.name}", opened.size_bytes, "bytes") as progress:
                         _stage(session, opened, reader, result, progress)
                     with reporter.step("writing questions and tags"):
-                        _merge(session, reader.recognised.provides, result)
+                        _merge(session, reader.recognised.provides, empty, result)
                 if replace:
                     session.execute("importing.note_imported")
                 session.execute("importing.empty_staging")
             if replace:
                 _remove_missing(session, result)
+            for table in sorted(empty):
+                _add_key(session, table, empty)
             if "tags" in made:
                 session.execute("importing.create_tags_index")
         session.execute("importing.analyze")
@@ -135,8 +139,10 @@ def _stage(
         Counter[str](result.skipped),
     )
     for rows in reader:
-        copy.copy_text_in(cursor, "staged_question", ("id", "place", "title", "label", "created_at"), rows.questions)
-        copy.copy_tags_in(cursor, "staged_tag", ("question_id", "place", "tag"), rows.tags)
+        if rows.questions:
+            columns = [*zip(*rows.questions, strict=True), rows.tag_lists]
+            copy.copy_text_columns_in(cursor, "staged_question", _QUESTION_COLUMNS, columns)
+        copy.copy_text_in(cursor, "staged_tag", ("question_id", "place", "tag"), rows.tags)
         result.records += rows.read
         skipped.update(rows.skipped)
         bad.update(row.reason for row in rows.bad)
@@ -147,26 +153,48 @@ def _stage(
     result.bad, result.skipped = dict(bad), dict(skipped)
 
 
-def _merge(session: Session, provides: frozenset[str], result: ImportResult) -> None:
-    """Bring the user's tables to what the staging tables say."""
+def _merge(session: Session, provides: frozenset[str], empty: set[str], result: ImportResult) -> None:
+    """Bring the user's tables to what the staging tables say; those that are new and `empty` still get their keys."""
     session.execute("importing.list_questions" if "question" in provides else "importing.list_tagged_questions")
     session.execute("importing.analyze_staging")
     if "question" in provides:
-        merged = session.row(
-            "importing.merge_questions",
-            has_title="title" in provides,
-            has_label="label" in provides,
-            has_created_at="created_at" in provides,
-        )
-        assert merged is not None
-        result.added += merged.added
-        result.updated += merged.updated
-        result.unchanged += merged.listed - merged.added - merged.updated
+        if "questions" in empty:
+            result.added += session.execute("importing.fill_questions")
+            _add_key(session, "questions", empty)
+        else:
+            _merge_questions(session, provides, result)
     if "tags" in provides:
-        session.execute("importing.collect_incoming_tags")
-        session.execute("importing.analyze_incoming_tags")
-        result.tags_removed += session.scalar("importing.delete_changed_tags")
-        result.tags_added += session.scalar("importing.insert_tags")
+        if "tags" in empty:
+            result.tags_added += session.execute("importing.fill_tags")
+            _add_key(session, "tags", empty)
+        else:
+            _merge_tags(session, result)
+
+
+def _add_key(session: Session, table: str, empty: set[str]) -> None:
+    """Give a table its key after the rows: an index grows much faster all at once."""
+    session.execute(f"importing.add_key_to_{table}")
+    empty.remove(table)
+
+
+def _merge_questions(session: Session, provides: frozenset[str], result: ImportResult) -> None:
+    merged = session.row(
+        "importing.merge_questions",
+        has_title="title" in provides,
+        has_label="label" in provides,
+        has_created_at="created_at" in provides,
+    )
+    assert merged is not None
+    result.added += merged.added
+    result.updated += merged.updated
+    result.unchanged += merged.listed - merged.added - merged.updated
+
+
+def _merge_tags(session: Session, result: ImportResult) -> None:
+    session.execute("importing.collect_incoming_tags")
+    session.execute("importing.analyze_incoming_tags")
+    result.tags_removed += session.scalar("importing.delete_changed_tags")
+    result.tags_added += session.scalar("importing.insert_tags")
 
 
 def _remove_missing(session: Session, result: ImportResult) -> None:

@@ -187,7 +187,7 @@ def test_tags_come_back_as_they_were(session: Session, tags: list[str]) -> None:
     session.run_script("DROP TABLE IF EXISTS pg_temp.tag_rows")
     session.run_script("CREATE TEMP TABLE tag_rows (a bigint, b bigint, tag text)")
     rows = [(place, -place, tag) for place, tag in enumerate(tags)]
-    copy.copy_tags_in(session.cursor(), "tag_rows", ["a", "b", "tag"], rows)
+    copy.copy_text_columns_in(session.cursor(), "tag_rows", ["a", "b", "tag"], zip(*rows, strict=True))
     assert [tuple(row) for row in session.rows_of("SELECT * FROM tag_rows ORDER BY a", {})] == rows
 
 

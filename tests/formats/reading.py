@@ -39,8 +39,10 @@ def merged(batches: Iterable[Rows]) -> Rows:
     skipped: Counter[str] = Counter()
     for batch in batches:
         taken = len(batch.questions) or len(batch.tags)
+        assert len(batch.tag_lists) == len(batch.questions)
         assert batch.read == taken + sum(batch.skipped.values()) + len(batch.bad)
         whole.questions += batch.questions
+        whole.tag_lists += batch.tag_lists
         whole.tags += batch.tags
         whole.bad += batch.bad
         whole.read += batch.read
@@ -51,6 +53,10 @@ def merged(batches: Iterable[Rows]) -> Rows:
 
 def tags_by_question(rows: Rows) -> dict[int, list[str]]:
     """The tags of every question that has any, in the order of their places."""
+    if rows.questions:
+        return {
+            question[0]: tags.split() for question, tags in zip(rows.questions, rows.tag_lists, strict=True) if tags
+        }
     tags = defaultdict(list)
     for question, _, tag in sorted(rows.tags, key=lambda row: row[1]):
         tags[question].append(tag)

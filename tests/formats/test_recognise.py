@@ -88,10 +88,10 @@ def test_batches_keep_the_order_and_the_count_of_the_file(size: int) -> None:
 def test_places_tell_which_tags_are_those_of_the_last_repeat() -> None:
     rows = read("id,tags\n1,a b\n2,c\n1,\n2,d a\n", batch_records=1)
     last = {question: place for question, place, *_ in rows.questions}
-    kept = [(question, tag) for question, place, tag in rows.tags if place > last[question]]
-    assert kept == [(2, "d"), (2, "a")]
-    every = [place for _, place, *_ in rows.questions] + [place for _, place, _ in rows.tags]
-    assert len(set(every)) == len(every)
+    listed = zip(rows.questions, rows.tag_lists, strict=True)
+    assert [(number, tags) for (number, place, *_), tags in listed if place == last[number]] == [(1, ""), (2, "d a")]
+    places = [place for _, place, *_ in rows.questions]
+    assert places == sorted(set(places))
 
 
 def test_long_texts_end_a_batch_early(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -181,3 +181,21 @@ def test_any_text_arrives_unchanged(imports: Imports, rows: dict[int, tuple[str,
     assert imports.questions() == {
         number: (title.strip() or None, label or None, None) for number, (title, label) in rows.items()
     }
+
+
+@pytest.mark.parametrize("text", ["id,title,tags\n1,t,a b\n", "id,title\n1,t\n", "Id,Tag\n1,a\n"])
+def test_tables_made_by_an_import_have_their_keys(imports: Imports, text: str) -> None:
+    imports.load(text)
+    keys = "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'p' AND conname ~ '{}'"
+    assert imports.rows(keys.format("^questions")) == [("questions_pkey", "PRIMARY KEY (id)")]
+    assert imports.rows(keys.format("^tags")) == [("tags_pkey", 'PRIMARY KEY (question_id, "position")')]
+
+
+def test_questions_and_then_their_tags_fill_new_tables(imports: Imports) -> None:
+    questions = imports.file("questions.csv", "Id,CreationDate\n2,\n1,2020-01-01\n")
+    tags = imports.file("question_tags.csv", "Id,Tag\n1,b\n2,x\n1,a\n1,b\n")
+    more = imports.file("more.csv", "id,title,tags\n3,t,c\n1,u,a\n")
+    result = imports.run([questions, tags, more])
+    assert imports.tags() == {1: ["a"], 2: ["x"], 3: ["c"]}
+    assert imports.questions() == {1: ("u", None, "2020-01-01 00:00:00+00"), 2: (None,) * 3, 3: ("t", None, None)}
+    assert (result.added, result.updated, result.tags_added, result.tags_removed) == (3, 1, 5, 2)
