@@ -9,6 +9,17 @@ SELECT obj_description(to_regclass('tagdb.source'), 'pg_class')
 -- name: has_questions
 SELECT EXISTS (SELECT FROM tagdb.question)
 
+-- name: has_unique_id
+-- Whether a column `id` that the view reads has a unique index of its own; one that tables inherit does not cover them.
+SELECT EXISTS (
+    SELECT
+    FROM pg_rewrite r
+    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+    JOIN pg_class c ON c.oid = d.refobjid AND (c.relkind = 'p' OR NOT c.relhassubclass)
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid AND a.attname = 'id'
+    JOIN pg_index i ON i.indrelid = a.attrelid AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
+    WHERE r.ev_class = to_regclass('tagdb.source') AND i.indisunique AND i.indisvalid AND i.indpred IS NULL)
+
 -- name: tags_state
 -- Whether the view of tags is the user's, a stand-in for tables that have none, or gone with a table that it read.
 SELECT CASE

@@ -12,21 +12,25 @@ FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid = 1952540530 AND l.granted
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 
+-- name: keep_hashes_small
+-- To hash millions of questions costs the planner no more than to walk two keys side by side, the processor much more:
+-- its caches hold none of such a table.
+SELECT set_config('work_mem', '64MB', true) WHERE pg_size_bytes(current_setting('work_mem')) > 64 * 1024 * 1024
+
 -- name: stage_changes
--- Questions whose text is not the stored one. One pass over the source; the texts themselves are compared.
+-- Questions whose text is not the stored one. One pass over the source; the texts themselves are compared, never by a
+-- collation of the user's to which different texts may be equal.
 CREATE TEMP TABLE change AS
 SELECT
-    coalesce(s.question_id, k.question_id) AS question_id,
-    k.text_id AS old_text_id,
-    k.question_id IS NULL AS new,
+    question_id,
+    q.text_id AS old_text_id,
+    q.question_id IS NULL AS new,
     s.question_id IS NULL AS gone,
-    s.text,
-    sha256(convert_to(s.text, 'UTF8')) AS hash
+    s.text COLLATE "default" AS text
 FROM tagdb.source s
-FULL JOIN (
-    SELECT q.question_id, q.text_id, t.text FROM tagdb.question q JOIN tagdb.text t ON t.id = q.text_id
-) k USING (question_id)
-WHERE s.text IS DISTINCT FROM k.text
+FULL JOIN tagdb.question q USING (question_id)
+LEFT JOIN tagdb.text t ON t.id = q.text_id
+WHERE s.text COLLATE "default" IS DISTINCT FROM t.text
 
 -- name: count_changes
 SELECT
@@ -49,18 +53,41 @@ LIMIT 1
 -- name: analyze_changes
 ANALYZE change
 
+-- name: stage_texts
+CREATE TEMP TABLE change_text AS
+SELECT text, sha256(convert_to(text, 'UTF8')) AS hash
+FROM (SELECT DISTINCT text FROM change WHERE NOT gone) t;
+ANALYZE change_text
+
 -- name: insert_texts
 -- In the order of the texts, so that neighbours in the table share their beginnings.
 INSERT INTO tagdb.text (hash, text)
 SELECT hash, text
-FROM (SELECT DISTINCT hash, text FROM change WHERE NOT gone) t
+FROM change_text
 ORDER BY text COLLATE "C"
 ON CONFLICT (hash) DO NOTHING
+
+-- name: lock_questions
+-- Given up before the server looks for a deadlock and ends somebody else's query.
+SET LOCAL lock_timeout = '500ms';
+LOCK TABLE tagdb.text, tagdb.question IN ACCESS EXCLUSIVE MODE;
+SET LOCAL lock_timeout TO DEFAULT
+
+-- name: begin_filling_questions
+-- For a first time: rows are written without a look at each one's text, nor, on a server that archives nothing, to the
+-- log.
+TRUNCATE tagdb.question;
+ALTER TABLE tagdb.question DROP CONSTRAINT question_text_id_fkey;
+DROP INDEX tagdb.question_text_id
+
+-- name: end_filling_questions
+CREATE INDEX question_text_id ON tagdb.question (text_id);
+ALTER TABLE tagdb.question ADD CONSTRAINT question_text_id_fkey FOREIGN KEY (text_id) REFERENCES tagdb.text
 
 -- name: upsert_questions
 INSERT INTO tagdb.question (question_id, text_id)
 SELECT c.question_id, t.id
-FROM change c JOIN tagdb.text t USING (hash)
+FROM change c JOIN change_text USING (text) JOIN tagdb.text t USING (hash)
 WHERE NOT c.gone
 ORDER BY c.question_id
 ON CONFLICT (question_id) DO UPDATE SET text_id = EXCLUDED.text_id, seen_at = now()
@@ -81,19 +108,22 @@ WHERE t.id = o.id AND NOT EXISTS (SELECT FROM tagdb.question q WHERE q.text_id =
 ANALYZE tagdb.text, tagdb.question
 
 -- name: drop_changes
-DROP TABLE change
+DROP TABLE IF EXISTS change, change_text
 
 -- name: count_due_texts
-SELECT count(*)
-FROM tagdb.text t
-WHERE NOT EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = t.id AND v.embedder_id = :embedder)
-    AND NOT EXISTS (SELECT FROM tagdb.failure f WHERE f.text_id = t.id AND f.embedder_id = :embedder)
+-- Those with neither a vector nor a failure, as three counts of which each reads an index.
+SELECT (SELECT count(*) FROM tagdb.text)
+    - (SELECT count(*) FROM tagdb.text_vector WHERE embedder_id = :embedder)
+    - (SELECT count(*)
+     FROM tagdb.failure f
+     WHERE f.embedder_id = :embedder
+        AND NOT EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = f.text_id AND v.embedder_id = :embedder))
 
 -- name: count_due_after_changes
 -- Distinct texts without a vector once `change` is applied; nothing is written.
 SELECT
-    (SELECT count(DISTINCT c.hash)
-     FROM change c LEFT JOIN tagdb.text t USING (hash)
+    (SELECT count(DISTINCT c.text COLLATE "C")
+     FROM change c LEFT JOIN tagdb.text t USING (text)
      WHERE NOT c.gone
         AND NOT EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = t.id AND v.embedder_id = :embedder)
         AND NOT EXISTS (SELECT FROM tagdb.failure f WHERE f.text_id = t.id AND f.embedder_id = :embedder))
@@ -101,7 +131,7 @@ SELECT
      FROM tagdb.text t
      WHERE NOT EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = t.id AND v.embedder_id = :embedder)
         AND NOT EXISTS (SELECT FROM tagdb.failure f WHERE f.text_id = t.id AND f.embedder_id = :embedder)
-        AND NOT EXISTS (SELECT FROM change c WHERE c.hash = t.hash)
+        AND NOT EXISTS (SELECT FROM change c WHERE c.text = t.text)
         AND EXISTS (
             SELECT FROM tagdb.question q
             WHERE q.text_id = t.id AND NOT EXISTS (SELECT FROM change c WHERE c.question_id = q.question_id)))
@@ -115,7 +145,7 @@ FROM (
     FROM tagdb.question q
     WHERE NOT EXISTS (SELECT FROM change c WHERE c.question_id = q.question_id)
     UNION ALL
-    SELECT c.question_id, t.id FROM change c LEFT JOIN tagdb.text t USING (hash) WHERE NOT c.gone
+    SELECT c.question_id, t.id FROM change c LEFT JOIN tagdb.text t USING (text) WHERE NOT c.gone
 ) q
 LEFT JOIN tagdb.labels l USING (question_id)
 WHERE (l.classifier_id, l.text_id) IS DISTINCT FROM (CAST(:classifier AS integer), q.text_id)

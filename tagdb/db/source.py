@@ -44,6 +44,11 @@ def current(session: Session) -> str | None:
     return description or CUSTOM
 
 
+def names_each_once(session: Session) -> bool:
+    """Return whether no question can stand twice in the view: what it selects and a key of the user's see to that."""
+    return current(session) in PRESETS and session.scalar("source.has_unique_id")
+
+
 def ensure(session: Session, choice: Choice) -> bool:
     """Make the views say what `choice` asks for; an empty choice keeps what is there, or begins with the tag list.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tagdb.db import source, userquery
 from tagdb.db.connection import Database, Session
 from tagdb.db.source import PRESETS, Choice
-from tagdb.errors import InputRefused
+from tagdb.errors import DatabaseError, InputRefused, Unavailable
 from tagdb.models import Reporter
 from tagdb.pipeline import embedders, embedding, indexing, predict, tag_vectors
 from tagdb.pipeline.embedders import StoredEmbedder
@@ -133,19 +133,20 @@ def sync(
             if changes.total:
                 _apply(session, reporter)
             session.execute("sync.drop_changes")
-            if index:
-                _make_way(session, embedder, limit)
-            embedding.embed_due(
-                database,
-                session,
-                embedder,
-                result.embedded,
-                reporter,
-                limit=limit,
-                max_tokens=max_tokens,
-                block_size=block_size,
-            )
-            result.texts_left = session.scalar("sync.count_due_texts", embedder=embedder.id)
+            if due := session.scalar("sync.count_due_texts", embedder=embedder.id):
+                if index and (limit is None or due <= limit):
+                    _make_way(session, embedder, due)
+                embedding.embed_due(
+                    database,
+                    session,
+                    embedder,
+                    result.embedded,
+                    reporter,
+                    limit=limit,
+                    max_tokens=max_tokens,
+                    block_size=block_size,
+                )
+                result.texts_left = due - result.embedded.texts - sum(result.embedded.failed.values())
             _average(session, embedder, result, reporter)
             if not result.texts_left and not embedder.active:
                 _switch(database, session, embedder, result, reporter, index=index)
@@ -167,39 +168,69 @@ def _compare(session: Session, choice: Choice, max_tokens: int, reporter: Report
         source.ensure(session, choice)
         embedder = embedders.chosen(session)
         with reporter.step("comparing"):
-            with userquery.refusals() if choice.sql else nullcontext():
-                session.execute("sync.stage_changes")
+            _stage_changes(session, choice)
             session.execute("sync.delete_otherwise_truncated", embedder=embedder.id, max_tokens=max_tokens)
         row = session.row("sync.count_changes")
         assert row is not None
         if row.without_id:
             raise InputRefused("the source has rows without a question_id", hint="leave them out in --source-sql")
-        if (repeated := session.scalar("sync.repeated_question", any_changed=row.changed > 0)) is not None:
-            raise InputRefused(
-                f"the source names question {repeated} more than once", hint="make question_id unique in --source-sql"
-            )
+        if not source.names_each_once(session):
+            _refuse_repeated(session, any_changed=row.changed > 0)
         return embedder, Changes(row.new, row.changed, row.gone)
+
+
+def _refuse_repeated(session: Session, *, any_changed: bool) -> None:
+    if (repeated := session.scalar("sync.repeated_question", any_changed=any_changed)) is not None:
+        raise InputRefused(
+            f"the source names question {repeated} more than once", hint="make question_id unique in --source-sql"
+        )
+
+
+def _stage_changes(session: Session, choice: Choice) -> None:
+    if source.current(session) in PRESETS:
+        session.execute("sync.keep_hashes_small")
+    with userquery.refusals() if choice.sql else nullcontext():
+        session.execute("sync.stage_changes")
 
 
 def _apply(session: Session, reporter: Reporter) -> None:
     """Make `text` and `question` say what the source says, in one transaction."""
     with reporter.step("storing texts"), session.transaction():
         session.execute("sync.analyze_changes")
+        session.execute("sync.stage_texts")
+        filling = _begin_filling(session)
         session.execute("sync.insert_texts")
         session.execute("sync.upsert_questions")
+        if filling:
+            session.execute("sync.end_filling_questions")
         session.execute("sync.delete_gone_questions")
         session.execute("sync.delete_gone_labels")
         session.execute("sync.delete_orphaned_texts")
     session.execute("sync.analyze_texts")
 
 
-def _make_way(session: Session, embedder: StoredEmbedder, limit: int | None) -> None:
-    """Drop the index on the vectors when so many are to come that building it anew is quicker."""
+def _begin_filling(session: Session) -> bool:
+    """Prepare the empty relation of questions to be filled at once, where nobody reads it or keeps us from it."""
+    if session.scalar("source.has_questions"):
+        return False
+    try:
+        with session.transaction():
+            session.execute("sync.lock_questions")
+            session.execute("sync.begin_filling_questions")
+    except (DatabaseError, Unavailable):
+        return False
+    return True
+
+
+def _make_way(session: Session, embedder: StoredEmbedder, due: int) -> None:
+    """Drop the index on the vectors when so many are `due` that building it anew is quicker."""
     for each in indexing.status(session):
-        if (each.relation, each.embedder_id) == ("text_vector", embedder.id) and each.built:
-            due = session.scalar("sync.count_due_texts", embedder=embedder.id)
-            if (limit is None or due <= limit) and due > _MANY * each.vectors:
-                indexing.drop_one(session, each)
+        if (
+            (each.relation, each.embedder_id) == ("text_vector", embedder.id)
+            and each.built
+            and due > _MANY * each.vectors
+        ):
+            indexing.drop_one(session, each)
 
 
 def _average(session: Session, embedder: StoredEmbedder, result: SyncResult, reporter: Reporter) -> None:
