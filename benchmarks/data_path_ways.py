@@ -21,6 +21,7 @@ from sqlalchemy import orm
 
 from tagdb.db import copy, partitions
 from tagdb.db.connection import Database
+from tagdb.pipeline import scoring
 from tagdb.pipeline.embedding import FIRST_BLOCK
 from tagdb.pipeline.predict import write_labels
 
@@ -31,11 +32,6 @@ WRITERS = ("tagdb sync: COPY, staged", "execute_values", "ORM insert(), dicts", 
 POOL = 2 * FIRST_BLOCK
 ROWS_AT_ONCE = 2_000
 WEIGHTS = "SELECT class, coef, intercept FROM tagdb.classifier_weight WHERE classifier_id = :id ORDER BY position"
-SCORING = """
-SELECT count(c.label), sum(c.probability)
-FROM tagdb.text_vector v CROSS JOIN LATERAL tagdb.classify(v.embedding, :classifier) c
-WHERE v.embedder_id = :embedder
-"""
 STAGE_LABELS = "CREATE TEMP TABLE predicted (text_id bigint, class smallint, probability double precision)"
 INSERT_LABELS = """
 INSERT INTO tagdb.labels (question_id, label, probability, classifier_id, text_id)
@@ -174,9 +170,15 @@ class DataPath:
             write_labels(session)
 
     def score(self) -> None:
-        """Compute every label in the database and write none."""
-        with self.database.session() as session:
-            session.rows_of(SCORING, {"classifier": self.classifier, "embedder": self.source})
+        """Compute every label in the database, as `tagdb predict` does, and write none."""
+        with self.database.session() as session, session.rehearsal():
+            scoring.create_scored(
+                session,
+                classifier=self.classifier,
+                embedder=self.source,
+                dim=self.dim,
+                texts=f"tagdb.{partitions.name('text_vector', self.source)}",
+            )
 
     @cached_property
     def estimator(self) -> LogisticRegression:
@@ -243,7 +245,7 @@ class DataPath:
                 "fetch, predict_proba, write": self.fetch_predict_and_write,
             },
             "labels computed": {
-                "tagdb.classify()": self.score,
+                "tagdb, in SQL": self.score,
                 "fetch, predict_proba": self.fetch_and_predict,
             },
         }

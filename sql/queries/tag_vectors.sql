@@ -49,13 +49,17 @@ FROM (SELECT DISTINCT n FROM tagdb.stale_pair) t
 -- name: analyze_pairs
 ANALYZE tagdb.stale_pair, tagdb.stale_scale
 
+-- name: prefer_workers
+-- To the planner a vector costs as little as a number, too little to share the work.
+SET LOCAL parallel_tuple_cost = 0
+
 -- name: create_centroids
 -- A text that many questions share is read once for each of its tags and weighs as many times as it occurs:
--- mean = avg(n * embedding) * texts / questions. `avg` sums in double precision.
+-- mean = avg(n * embedding) * texts / questions. `avg` sums in double precision. Most texts occur once.
 CREATE UNLOGGED TABLE tagdb.stale_centroid AS
 SELECT p.tag,
     CAST(sum(p.n) AS bigint) AS questions,
-    avg(v.embedding * s.factor)
+    avg(CASE WHEN p.n = 1 THEN v.embedding ELSE v.embedding * s.factor END)
     * array_fill((count(*) / sum(p.n))::real, ARRAY[CAST(:dim AS integer)])::vector AS embedding
 FROM tagdb.stale_pair p
 JOIN tagdb.stale_scale s USING (n)

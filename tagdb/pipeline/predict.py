@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tagdb.db.connection import Database, Session
 from tagdb.errors import InputRefused
 from tagdb.models import Reporter
+from tagdb.pipeline import scoring
 from tagdb.pipeline.locking import exclusive
 from tagdb.pipeline.recording import recorded
 
@@ -56,14 +57,25 @@ def write_labels(session: Session) -> PredictResult | None:
             hint="train one on the new vectors: tagdb train --query SQL",
         )
     with session.transaction():
-        removed = session.execute("predict.delete_unfounded", embedder=classifier.embedder_id)
         session.execute("predict.create_stale", embedder=classifier.embedder_id, classifier=classifier.id)
-        stale = session.scalar("predict.count_stale")
-        if stale:
+        due = session.row("predict.count_stale")
+        assert due is not None
+        if due.stale or due.unfounded:
             session.execute("predict.analyze_stale")
-            session.execute("predict.create_scored", embedder=classifier.embedder_id, classifier=classifier.id)
+        if due.unfounded:
+            session.execute("predict.delete_unfounded")
+        if due.stale:
+            session.execute("predict.create_stale_texts")
+            session.execute("predict.analyze_stale_texts")
+            scoring.create_scored(
+                session,
+                classifier=classifier.id,
+                embedder=classifier.embedder_id,
+                dim=classifier.dim,
+                texts="tagdb.stale_text",
+            )
             session.execute("predict.write_labels", classifier=classifier.id)
         session.execute("predict.drop_work")
-    if stale:
+    if due.stale:
         session.execute("predict.analyze")
-    return PredictResult(classifier.name, stale, removed)
+    return PredictResult(classifier.name, due.stale, due.unfounded)

@@ -19,6 +19,7 @@ def refresh(session: Session, embedder: StoredEmbedder) -> tuple[int, int]:
             session.execute("tag_vectors.create_stale_pairs")
             session.execute("tag_vectors.create_scales", dim=embedder.dim)
             session.execute("tag_vectors.analyze_pairs")
+            session.execute("tag_vectors.prefer_workers")
             session.execute("tag_vectors.create_centroids", embedder=embedder.id, dim=embedder.dim)
             session.execute("tag_vectors.upsert", embedder=embedder.id)
         session.execute("tag_vectors.drop_work")

@@ -106,7 +106,7 @@ STATEMENTS: dict[str, dict[str, Any]] = {
     "train.count_rows": {},
     "train.create_training": {"sample": None, "seed": 0},
     "predict.create_stale": {"classifier": 1},
-    "predict.delete_unfounded": {},
+    "predict.count_due": {"classifier": 1},
     "status.counts": {},
 }
 

@@ -152,6 +152,50 @@ def test_extreme_scores_give_the_softmax(
             assert row.probability == pytest.approx(probabilities.max(), abs=rounding)
 
 
+@pytest.mark.parametrize("classes", [1, 2, 3, 40, 300])
+def test_written_labels_are_those_of_the_public_function(
+    database: Database, vectors: dict[str, stored.Vector], classes: int
+) -> None:
+    rng = np.random.default_rng(classes)
+    coef = (rng.standard_normal((classes, stored.DIM)) * 0.1).astype(np.float32)
+    number = _classifier(database, coef, -coef @ np.mean(list(vectors.values()), axis=0))
+    assert predict.predict(database, Silent()).written == 180
+    found = stored.rows(
+        database,
+        "SELECT l.label, l.probability, c.label AS expected, c.probability AS likely FROM tagdb.labels l "
+        f"JOIN tagdb.embedding e USING (question_id) CROSS JOIN LATERAL tagdb.classify(e.embedding, {number}) c",
+    )
+    assert [row.label for row in found] == [row.expected for row in found]
+    assert len({row.label for row in found}) >= min(classes, 2)
+    np.testing.assert_allclose([row.probability for row in found], [row.likely for row in found], rtol=0, atol=1e-12)
+
+
+def test_labels_without_text_go_while_others_are_renewed_and_added(
+    database: Database, vectors: dict[str, stored.Vector]
+) -> None:
+    train(database, stored.LABELLED, TrainSettings(), Silent())
+    predict.predict(database, Silent())
+    stored.run(
+        database,
+        "DELETE FROM tagdb.labels WHERE question_id = 1",
+        "UPDATE tagdb.labels SET label = 'old', text_id = -1, predicted_at = '2020-01-01' WHERE question_id = 2",
+        "DELETE FROM tagdb.text_vector WHERE text_id = (SELECT text_id FROM tagdb.question WHERE question_id = 3)",
+        "DELETE FROM tagdb.question WHERE question_id = 4",
+    )
+    without = stored.column(
+        database,
+        "SELECT question_id FROM tagdb.question WHERE text_id NOT IN (SELECT text_id FROM tagdb.text_vector)",
+    )
+    renewed = [number for number in (1, 2) if number not in without]
+    assert renewed
+    result = predict.predict(database, Silent())
+    assert (result.written, result.removed) == (len(renewed), len({4, *without} - {1}))
+    assert set(_labels(database)) == set(range(1, 181)) - {4} - set(without)
+    assert "old" not in {row.label for row in _labels(database).values()}
+    fresh = "SELECT count(*) FROM tagdb.labels WHERE predicted_at < '2021-01-01'"
+    assert stored.column(database, fresh) == [0]
+
+
 def test_scores_beyond_the_range_of_exp_are_written(database: Database, vectors: dict[str, stored.Vector]) -> None:
     coef = np.zeros((3, stored.DIM), dtype=np.float32)
     _classifier(database, coef, np.array([-5000.0, 5000.0, 4999.0]))
