@@ -12,7 +12,7 @@ import numpy as np
 
 from tagdb.db import copy
 from tagdb.db.connection import Database, Session
-from tagdb.errors import InputRefused
+from tagdb.errors import DatabaseError, InputRefused
 from tagdb.models import Embedder, Progress, Reporter
 from tagdb.pipeline import embedders
 from tagdb.pipeline.embedders import StoredEmbedder
@@ -195,7 +195,14 @@ def _copy_vectors(session: Session, embedder: int, block: Block) -> None:
         "truncated": np.array(block.truncated, dtype=np.bool_),
         "embedding": block.vectors[0] if len(block.vectors) == 1 else np.concatenate(block.vectors),
     }
-    if rows := session.rows("sync.not_storable", text_ids=block.text_ids, embedder=embedder):
+    try:
+        with session.transaction():
+            copy.copy_in(session.cursor(), "tagdb.text_vector", list(columns), list(columns.values()))
+    except DatabaseError:
+        rows = session.rows("sync.not_storable", text_ids=block.text_ids, embedder=embedder)
+        if not rows:
+            raise
         storable = ~np.isin(columns["text_id"], [row.text_id for row in rows])
-        columns = {name: column[storable] for name, column in columns.items()}
-    copy.copy_in(session.cursor(), "tagdb.text_vector", list(columns), list(columns.values()))
+        copy.copy_in(
+            session.cursor(), "tagdb.text_vector", list(columns), [each[storable] for each in columns.values()]
+        )
