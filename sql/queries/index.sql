@@ -24,3 +24,6 @@ ORDER BY e.active DESC, r.place
 -- name: progress
 SELECT tuples_done FROM pg_stat_progress_create_index
 WHERE datname = current_database() AND relid = to_regclass('tagdb.' || :table)
+
+-- name: maintenance_bytes
+SELECT pg_size_bytes(current_setting('maintenance_work_mem'))

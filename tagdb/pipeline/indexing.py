@@ -17,6 +17,7 @@ ENOUGH = {"text_vector": 20_000, "tag_vector": 2_000}
 """From how many vectors on an index answers sooner than reading them all."""
 
 _POLL_SECONDS = 0.5
+_NODE_BYTES = 720  # of a node in a graph under construction, beside its vector: measured with pgvector 0.8, m = 16
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class IndexStatus:
     def worthwhile(self) -> bool:
         """Whether there are enough vectors for the index to pay."""
         return self.vectors >= ENOUGH[self.relation]
+
+    @property
+    def graph_bytes(self) -> int:
+        """How much memory the graph takes while it is built."""
+        return self.vectors * (2 * self.dim + _NODE_BYTES)
 
     def statement(self, name: str) -> str:
         """Return the query of that name, put together for this index."""
@@ -83,6 +89,13 @@ def drop_one(session: Session, index: IndexStatus) -> None:
 def build_one(database: Database, session: Session, index: IndexStatus, reporter: Reporter) -> None:
     """Build one index, reporting how many vectors are in it; an invalid left-over goes first."""
     drop_one(session, index)
+    memory: int = session.scalar("index.maintenance_bytes")
+    if memory < index.graph_bytes:
+        needed = f"{-(-index.graph_bytes // 2**30)}GB"
+        reporter.say(
+            f"indexing {index.relation} takes several times as long with {memory / 2**30:.1f} GB of memory as with "
+            f"{needed}; if the server has it: PGOPTIONS='-c maintenance_work_mem={needed}' tagdb index build"
+        )
     with reporter.step(f"indexing {index.relation}", index.vectors, "vectors") as progress:
         finished = threading.Event()
         watcher = threading.Thread(target=_watch, args=(database, index, progress, finished), daemon=True)

@@ -177,7 +177,7 @@ def test_every_setting_of_tagdb_is_in_force(stopped: EmbeddedServer, monkeypatch
     assert value_of(dsn, query.format("NOT applied")) == 0
     assert value_of(dsn, query.format("applied")) == len(tuning.settings(stopped.socket_folder).splitlines())
     assert value_of(dsn, "SHOW shared_buffers") == "384MB"
-    assert value_of(dsn, "SHOW maintenance_work_mem") == "384MB"
+    assert value_of(dsn, "SHOW maintenance_work_mem") == "768MB"
     assert value_of(dsn, "SHOW listen_addresses") == ""
 
 

@@ -25,12 +25,26 @@ def _built(database: Database) -> dict[str, bool]:
     return {each.relation: each.built for each in indexing.show(database)}
 
 
+class Told(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.messages.append(message)
+
+
+def _fill(database: Database, questions: int) -> None:
+    texts = [f"text {number}" for number in range(questions)]
+    drawn = np.random.default_rng(1).standard_normal((questions, stored.DIM)).astype(np.float32)
+    stored.fill(database, texts, dict(zip(texts, drawn, strict=True)), tags=[[text] for text in texts])
+
+
 @pytest.fixture
 def tagged(database: Database) -> None:
     """40 questions of a tag each, embedded."""
-    texts = [f"text {number}" for number in range(40)]
-    drawn = np.random.default_rng(1).standard_normal((40, stored.DIM)).astype(np.float32)
-    stored.fill(database, texts, dict(zip(texts, drawn, strict=True)), tags=[[text] for text in texts])
+    _fill(database, 40)
 
 
 @pytest.mark.usefixtures("tagged")
@@ -87,6 +101,19 @@ def test_build_goes_on_when_nobody_can_watch_it(database: Database, monkeypatch:
         monkeypatch.setattr(Database, "session", refused)
         indexing.build_one(database, session, missing, Silent())
         assert [each.built for each in indexing.status(session)] == [True, False]
+
+
+@pytest.mark.parametrize(("questions", "outgrown"), [(330, False), (430, True)])
+def test_graph_that_outgrows_the_memory_is_told_before(database: Database, questions: int, outgrown: bool) -> None:
+    _fill(database, questions)
+    told = Told()
+    with database.session() as session, exclusive(session):
+        session.run_script("SET maintenance_work_mem = '1MB'")
+        indexing.build_one(database, session, indexing.status(session)[0], told)
+        notices = "".join(session.cursor().connection.notices)
+    assert ("graph no longer fits" in notices) == outgrown
+    assert len(told.messages) == outgrown
+    assert all("PGOPTIONS='-c maintenance_work_mem=1GB'" in message for message in told.messages)
 
 
 @pytest.mark.usefixtures("tagged")
