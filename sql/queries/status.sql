@@ -14,13 +14,12 @@ SELECT
 -- As sync.stage_changes, counted in place.
 SELECT
     count(*) FILTER (WHERE s.question_id IS NOT NULL) AS rows,
-    count(*) FILTER (WHERE k.question_id IS NULL) AS new,
-    count(*) FILTER (WHERE k.question_id IS NOT NULL AND s.question_id IS NOT NULL AND s.text <> k.text) AS changed,
+    count(*) FILTER (WHERE q.question_id IS NULL) AS new,
+    count(*) FILTER (WHERE q.question_id IS NOT NULL AND s.question_id IS NOT NULL AND s.text <> t.text) AS changed,
     count(*) FILTER (WHERE s.question_id IS NULL) AS gone
 FROM tagdb.source s
-FULL JOIN (
-    SELECT q.question_id, t.text FROM tagdb.question q JOIN tagdb.text t ON t.id = q.text_id
-) k USING (question_id)
+FULL JOIN tagdb.question q USING (question_id)
+LEFT JOIN tagdb.text t ON t.id = q.text_id
 
 -- name: failure_reasons
 SELECT f.reason, count(*) AS texts, sum((SELECT count(*) FROM tagdb.question q WHERE q.text_id = f.text_id))::bigint AS questions

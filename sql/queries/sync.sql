@@ -18,19 +18,18 @@ WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid = 1952540530 AND l.g
 SELECT set_config('work_mem', '64MB', true) WHERE pg_size_bytes(current_setting('work_mem')) > 64 * 1024 * 1024
 
 -- name: stage_changes
--- Questions whose text is not the stored one. One pass over the source; the texts themselves are compared, never by a
--- collation of the user's to which different texts may be equal.
+-- Questions whose text is not the stored one. One pass over the source; the texts themselves are compared.
 CREATE TEMP TABLE change AS
 SELECT
     question_id,
     q.text_id AS old_text_id,
     q.question_id IS NULL AS new,
     s.question_id IS NULL AS gone,
-    s.text COLLATE "default" AS text
+    s.text
 FROM tagdb.source s
 FULL JOIN tagdb.question q USING (question_id)
 LEFT JOIN tagdb.text t ON t.id = q.text_id
-WHERE s.text COLLATE "default" IS DISTINCT FROM t.text
+WHERE s.text IS DISTINCT FROM t.text
 
 -- name: count_changes
 SELECT
@@ -108,7 +107,7 @@ WHERE t.id = o.id AND NOT EXISTS (SELECT FROM tagdb.question q WHERE q.text_id =
 ANALYZE tagdb.text, tagdb.question
 
 -- name: drop_changes
-DROP TABLE IF EXISTS change, change_text
+DROP TABLE IF EXISTS pg_temp.change, pg_temp.change_text
 
 -- name: count_due_texts
 -- Those with neither a vector nor a failure, as three counts of which each reads an index.

@@ -1,16 +1,48 @@
 -- Centroids of the tags: kept current by comparing, tag by tag, which questions with which texts are in them.
 
+-- name: few_changes
+SELECT count(*) <= :most FROM (SELECT FROM change LIMIT :most + 1) c
+
+-- name: stage_joining
+CREATE TEMP TABLE joining AS SELECT question_id FROM change WHERE NOT gone
+
+-- name: stage_left_words
+-- Which tags a question had, its old text says where texts are tag lists.
+CREATE TEMP TABLE left_tag AS
+SELECT c.question_id, t.id AS text_id, w.tag
+FROM change c JOIN tagdb.text t ON t.id = c.old_text_id CROSS JOIN LATERAL string_to_table(t.text, ' ') AS w (tag)
+
+-- name: stage_left_tags
+-- Other texts do not say it: mostly they are the tags that the question has now.
+CREATE TEMP TABLE left_tag AS
+SELECT c.question_id, c.old_text_id AS text_id, st.tag
+FROM change c JOIN tagdb.source_tag st USING (question_id)
+WHERE c.old_text_id IS NOT NULL
+
+-- name: stage_left_vectors
+CREATE TEMP TABLE left_vector AS
+SELECT v.text_id, v.embedder_id, v.embedding
+FROM tagdb.text_vector v
+WHERE v.text_id IN (SELECT old_text_id FROM change)
+
+-- name: analyze_staged
+ANALYZE joining, left_tag, left_vector
+
 -- name: freeze
 -- Members and centroids are read one after the other and have to be of one moment.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
 
 -- name: stage_members
--- The sum over a hash of every (question, text) pair tells whether a centroid still has the same members.
+-- The sum over a hash of every (question, text) pair tells whether a centroid still has the same members. A WITH,
+-- though empty, keeps the planner from joining the tags first, which are more, and then looking each one's text up.
 CREATE TEMP TABLE tag_now ON COMMIT DROP AS
-SELECT st.tag, CAST(sum(hashint8extended(q.question_id, q.text_id)) % 9223372036854775808 AS bigint) AS members
+SELECT st.tag, CAST(sum(q.pair) % 9223372036854775808 AS bigint) AS members
 FROM tagdb.source_tag st
-JOIN tagdb.question q USING (question_id)
-JOIN tagdb.text_vector v ON v.text_id = q.text_id AND v.embedder_id = :embedder
+JOIN (
+    WITH apart AS (SELECT)
+    SELECT q.question_id, hashint8extended(q.question_id, q.text_id) AS pair
+    FROM tagdb.question q JOIN tagdb.text_vector v ON v.text_id = q.text_id AND v.embedder_id = :embedder
+) q USING (question_id)
 WHERE st.tag IS NOT NULL
 GROUP BY st.tag
 
@@ -31,6 +63,77 @@ ANALYZE tagdb.stale_tag
 
 -- name: count_stale
 SELECT count(*) FROM tagdb.stale_tag
+
+-- name: has_staged
+SELECT to_regclass('pg_temp.joining') IS NOT NULL
+
+-- name: stage_moves
+-- Each (question, text) pair that left a stale tag, or joined it; `listed` is how often the checksum counts it.
+CREATE TEMP TABLE move ON COMMIT DROP AS
+SELECT m.tag, m.question_id, m.text_id, m.joins, count(*) AS listed
+FROM (
+    SELECT l.tag, l.question_id, l.text_id, false AS joins
+    FROM left_tag l JOIN left_vector v ON v.text_id = l.text_id AND v.embedder_id = :embedder
+    UNION ALL
+    SELECT st.tag, q.question_id, q.text_id, true
+    FROM joining j
+    JOIN tagdb.question q USING (question_id)
+    JOIN tagdb.text_vector v ON v.text_id = q.text_id AND v.embedder_id = :embedder
+    JOIN tagdb.source_tag st ON st.question_id = q.question_id
+) m
+JOIN tagdb.stale_tag USING (tag)
+GROUP BY m.tag, m.question_id, m.text_id, m.joins
+
+-- name: stage_movable
+-- The tags whose members of before are, by the checksum, those of now but for the moves: nothing else has changed in
+-- them, and which tags the questions had was guessed right. Tags reach their last step in different syncs.
+CREATE TEMP TABLE movable ON COMMIT DROP AS
+SELECT s.tag, s.members, t.questions + m.questions AS questions, m.moves
+FROM (
+    SELECT tag,
+        count(*) AS moves,
+        CAST(sum(CASE WHEN joins THEN 1 ELSE -1 END) AS bigint) AS questions,
+        sum(CASE WHEN joins THEN listed ELSE -listed END * CAST(hashint8extended(question_id, text_id) AS numeric))
+            AS members
+    FROM move
+    GROUP BY tag
+) m
+JOIN tagdb.stale_tag s USING (tag)
+JOIN tagdb.tag_vector t ON t.embedder_id = :embedder AND t.tag = s.tag
+WHERE (t.members + m.members - s.members) % 9223372036854775808 = 0
+    AND m.moves <= :largest_move * (t.questions + m.questions)
+    AND t.steps < :most_steps - mod(abs(CAST(hashtext(s.tag) AS bigint)), :most_steps / 2)
+
+-- name: analyze_moves
+ANALYZE move, movable
+
+-- name: move_centroids
+-- Each pair draws the centroid towards its vector or, leaving, away from it. Beside a sum over all questions these
+-- differences are small, and the one addition to the centroid is all the rounding of a step.
+UPDATE tagdb.tag_vector t
+SET questions = m.questions,
+    members = m.members,
+    steps = t.steps + 1,
+    embedding = t.embedding
+        + d.mean * array_fill((m.moves::float8 / m.questions)::real, ARRAY[CAST(:dim AS integer)])::vector
+FROM movable m
+JOIN (
+    SELECT tag, avg(CASE WHEN joins THEN v.embedding - c.embedding ELSE c.embedding - l.embedding END) AS mean
+    FROM move
+    JOIN movable USING (tag)
+    JOIN tagdb.tag_vector c USING (tag)
+    LEFT JOIN tagdb.text_vector v ON joins AND v.text_id = move.text_id AND v.embedder_id = :embedder
+    LEFT JOIN left_vector l ON NOT joins AND l.text_id = move.text_id AND l.embedder_id = :embedder
+    WHERE c.embedder_id = :embedder
+    GROUP BY tag
+) d USING (tag)
+WHERE t.embedder_id = :embedder AND t.tag = m.tag
+
+-- name: delete_moved
+DELETE FROM tagdb.stale_tag s USING movable m WHERE m.tag = s.tag
+
+-- name: drop_staged
+DROP TABLE IF EXISTS pg_temp.joining, pg_temp.left_tag, pg_temp.left_vector
 
 -- name: create_stale_pairs
 -- A question counts once for a tag, however often the source lists it there.
@@ -72,7 +175,7 @@ SELECT :embedder, s.tag, c.questions, s.members, c.embedding
 FROM tagdb.stale_tag s JOIN tagdb.stale_centroid c USING (tag)
 ORDER BY s.tag
 ON CONFLICT (embedder_id, tag) DO UPDATE SET
-    questions = EXCLUDED.questions, members = EXCLUDED.members, embedding = EXCLUDED.embedding
+    questions = EXCLUDED.questions, members = EXCLUDED.members, embedding = EXCLUDED.embedding, steps = 0
 
 -- name: drop_work
 DROP TABLE IF EXISTS tagdb.stale_tag, tagdb.stale_pair, tagdb.stale_scale, tagdb.stale_centroid

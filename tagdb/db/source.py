@@ -84,6 +84,7 @@ def _renew_tags(session: Session, *, anew: bool) -> None:
     state, has_tags = session.scalar("source.tags_state"), _fault(session, "tags") is None
     if has_tags and (anew or state != "defined"):
         _define_tags(session, (folder("sql") / "sources" / "source_tag.sql").read_text(encoding="utf-8"))
+        session.run_script("COMMENT ON VIEW tagdb.source_tag IS 'preset'")
     elif not has_tags and (anew or state == "gone"):
         _define_tags(session, _NO_TAGS)
         session.run_script("COMMENT ON VIEW tagdb.source_tag IS 'stand-in'")

@@ -136,6 +136,13 @@ tag_vector = Table(
         comment="checksum of the (question, text) pairs in the centroid",
     ),
     Column("embedding", VECTOR(), nullable=False, comment="centroid: mean vector of the tag's questions"),
+    Column(
+        "steps",
+        SmallInteger,
+        nullable=False,
+        server_default="0",
+        comment="moves by single questions since all were averaged",
+    ),
     postgresql_partition_by="LIST (embedder_id)",
 )
 

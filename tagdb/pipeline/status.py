@@ -7,8 +7,8 @@ from typing import Any
 
 from tagdb.db import source
 from tagdb.db.connection import Database, Session
-from tagdb.pipeline import embedders, indexing
-from tagdb.pipeline.embedding import NO_TOKEN
+from tagdb.pipeline import embedders, indexing, unchanged
+from tagdb.pipeline.embedding import DEFAULT_MAX_TOKENS, NO_TOKEN
 from tagdb.pipeline.indexing import IndexStatus
 
 
@@ -63,17 +63,25 @@ def status(database: Database) -> Status:
     """Count how current everything is; nothing is written."""
     with database.session() as session, session.transaction(read_only=True):
         picture = Status(database.shown, source.current(session))
-        if picture.source is not None:
-            changes = session.row("status.changes")
-            assert changes is not None
-            picture.rows, picture.new = changes.rows, changes.new
-            picture.changed, picture.gone = changes.changed, changes.gone
+        no_row_moved = unchanged.since_last_sync(session, unchanged.source_rows(session), DEFAULT_MAX_TOKENS)
         _describe_vectors(session, picture)
-        _describe_labels(session, picture)
+        _describe_classifier(session, picture)
+        if not no_row_moved:
+            _count_changes(session, picture)
+            _count_stale_labels(session, picture)
         picture.indexes = indexing.status(session)
         if last := session.row("run.last"):
             picture.last_run = last._asdict()
         return picture
+
+
+def _count_changes(session: Session, picture: Status) -> None:
+    if picture.source is None:
+        return
+    changes = session.row("status.changes")
+    assert changes is not None
+    picture.rows, picture.new = changes.rows, changes.new
+    picture.changed, picture.gone = changes.changed, changes.gone
 
 
 def _describe_vectors(session: Session, picture: Status) -> None:
@@ -84,18 +92,21 @@ def _describe_vectors(session: Session, picture: Status) -> None:
     target = chosen.id if chosen else None
     counts = session.row("status.counts", embedder=target)
     assert counts is not None
+    picture.rows = counts.questions if picture.source is not None else 0
     picture.texts, picture.embedded, picture.truncated = counts.texts, counts.embedded, counts.truncated
     picture.failed, picture.tags, picture.labelled = counts.failed, counts.tags, counts.labelled
     picture.due = counts.texts - counts.embedded - counts.failed
     picture.failures = {row.reason: row.texts for row in session.rows("status.failure_reasons", embedder=target)}
 
 
-def _describe_labels(session: Session, picture: Status) -> None:
-    classifier = session.row("predict.active_classifier")
-    if classifier is None:
-        return
-    active = embedders.active(session)
-    picture.classifier, picture.classifier_usable = classifier.name, classifier.embedder_active
-    picture.stale = session.scalar(
-        "predict.count_due", embedder=active.id if active else None, classifier=classifier.id
-    )
+def _describe_classifier(session: Session, picture: Status) -> None:
+    if classifier := session.row("predict.active_classifier"):
+        picture.classifier, picture.classifier_usable = classifier.name, classifier.embedder_active
+
+
+def _count_stale_labels(session: Session, picture: Status) -> None:
+    if classifier := session.row("predict.active_classifier"):
+        active = embedders.active(session)
+        picture.stale = session.scalar(
+            "predict.count_due", embedder=active.id if active else None, classifier=classifier.id
+        )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-from tagdb.db import source, userquery
 from tagdb.db.connection import Database, Session
 from tagdb.db.source import PRESETS, Choice
-from tagdb.errors import DatabaseError, InputRefused, Unavailable
+from tagdb.errors import InputRefused
 from tagdb.models import Reporter
-from tagdb.pipeline import embedders, embedding, indexing, predict, tag_vectors
+from tagdb.pipeline import comparing, embedders, embedding, indexing, predict, tag_vectors, unchanged
+from tagdb.pipeline.comparing import Changes, Compared
 from tagdb.pipeline.embedders import StoredEmbedder
 from tagdb.pipeline.embedding import NO_TOKEN, Embedded
 from tagdb.pipeline.locking import exclusive
@@ -20,20 +19,6 @@ __all__ = ["PRESETS", "Changes", "Choice", "Plan", "SyncResult", "plan", "sync"]
 
 _MANY = 0.25
 """From this share of new vectors on, building the index anew is quicker than growing it row by row."""
-
-
-@dataclass(frozen=True)
-class Changes:
-    """Questions that are new, have another text, or are gone since the last sync."""
-
-    new: int
-    changed: int
-    gone: int
-
-    @property
-    def total(self) -> int:
-        """How many questions there is something to do for."""
-        return self.new + self.changed + self.gone
 
 
 @dataclass(frozen=True)
@@ -82,11 +67,15 @@ def plan(
 ) -> Plan:
     """Work out what a sync would do; nothing is written, not even the choice of the source."""
     with database.session() as session, exclusive(session), session.rehearsal():
-        embedder, changes = _compare(session, choice, max_tokens, reporter)
+        compared = comparing.compare(session, choice, max_tokens, reporter)
+        embedder = compared.embedder
+        rate = session.scalar("sync.last_rate", embedder=embedder.id)
+        if compared.no_row_moved:
+            labels = 0 if session.row("predict.active_classifier") else None
+            return Plan(compared.changes, 0, labels, 0.0 if rate else None)
         due = session.scalar("sync.count_due_after_changes", embedder=embedder.id)
         due = due if limit is None else min(due, limit)
-        rate = session.scalar("sync.last_rate", embedder=embedder.id)
-        return Plan(changes, due, _labels_due(session, embedder), due / rate if rate else None)
+        return Plan(compared.changes, due, _labels_due(session, embedder), due / rate if rate else None)
 
 
 def _labels_due(session: Session, embedder: StoredEmbedder) -> int | None:
@@ -127,99 +116,77 @@ def sync(
         "max_tokens": max_tokens,
     }
     with database.session() as session, exclusive(session), recorded(session, "sync", args) as counts:
-        embedder, changes = _compare(session, choice, max_tokens, reporter)
-        result = SyncResult(changes, Embedded(), embedder.name)
+        compared = comparing.compare(session, choice, max_tokens, reporter)
+        result = SyncResult(compared.changes, Embedded(), compared.embedder.name)
         try:
-            if changes.total:
-                _apply(session, reporter)
-            session.execute("sync.drop_changes")
-            if due := session.scalar("sync.count_due_texts", embedder=embedder.id):
-                if index and (limit is None or due <= limit):
-                    _make_way(session, embedder, due)
-                embedding.embed_due(
+            if not compared.no_row_moved:
+                text_rows = _bring_up_to_date(
                     database,
                     session,
-                    embedder,
-                    result.embedded,
+                    compared,
+                    result,
                     reporter,
                     limit=limit,
                     max_tokens=max_tokens,
                     block_size=block_size,
+                    index=index,
                 )
-                result.texts_left = due - result.embedded.texts - sum(result.embedded.failed.values())
-            _average(session, embedder, result, reporter)
-            if not result.texts_left and not embedder.active:
-                _switch(database, session, embedder, result, reporter, index=index)
-            _predict(session, result, reporter)
+                if compared.source_rows and not (result.texts_left or result.label_fault):
+                    _remember_rows(session, compared, text_rows, max_tokens, counts)
             if index and not result.texts_left:
-                _index(database, session, embedder, result, reporter)
+                _index(database, session, compared.embedder, result, reporter)
             embedders.drop_unused(session, reporter)
         finally:
-            _count(counts, result, embedder)
+            _count(counts, result, compared.embedder)
         return result
 
 
-def _compare(session: Session, choice: Choice, max_tokens: int, reporter: Reporter) -> tuple[StoredEmbedder, Changes]:
-    """Stage the difference in the temporary table `change`; all of it is one transaction, so a refusal leaves nothing.
-
-    Vectors that were cut at another cap than `max_tokens` are forgotten here, and so become due.
-    """
-    with session.transaction():
-        source.ensure(session, choice)
-        embedder = embedders.chosen(session)
-        with reporter.step("comparing"):
-            _stage_changes(session, choice)
-            session.execute("sync.delete_otherwise_truncated", embedder=embedder.id, max_tokens=max_tokens)
-        row = session.row("sync.count_changes")
-        assert row is not None
-        if row.without_id:
-            raise InputRefused("the source has rows without a question_id", hint="leave them out in --source-sql")
-        if not source.names_each_once(session):
-            _refuse_repeated(session, any_changed=row.changed > 0)
-        return embedder, Changes(row.new, row.changed, row.gone)
-
-
-def _refuse_repeated(session: Session, *, any_changed: bool) -> None:
-    if (repeated := session.scalar("sync.repeated_question", any_changed=any_changed)) is not None:
-        raise InputRefused(
-            f"the source names question {repeated} more than once", hint="make question_id unique in --source-sql"
+def _bring_up_to_date(
+    database: Database,
+    session: Session,
+    compared: Compared,
+    result: SyncResult,
+    reporter: Reporter,
+    *,
+    limit: int | None,
+    max_tokens: int,
+    block_size: int | None,
+    index: bool,
+) -> str:
+    """Do all that is due, and return what tells the rows of the texts that it was done for (see `unchanged`)."""
+    embedder = compared.embedder
+    if compared.changes.total:
+        comparing.apply(session, reporter)
+    text_rows = unchanged.text_rows(session)
+    session.execute("sync.drop_changes")
+    if due := session.scalar("sync.count_due_texts", embedder=embedder.id):
+        if index and (limit is None or due <= limit):
+            _make_way(session, embedder, due)
+        embedding.embed_due(
+            database,
+            session,
+            embedder,
+            result.embedded,
+            reporter,
+            limit=limit,
+            max_tokens=max_tokens,
+            block_size=block_size,
         )
+        result.texts_left = due - result.embedded.texts - sum(result.embedded.failed.values())
+    _average(session, embedder, result, reporter)
+    if not result.texts_left and not embedder.active:
+        _switch(database, session, embedder, result, reporter, index=index)
+    _predict(session, result, reporter)
+    return text_rows
 
 
-def _stage_changes(session: Session, choice: Choice) -> None:
-    if source.current(session) in PRESETS:
-        session.execute("sync.keep_hashes_small")
-    with userquery.refusals() if choice.sql else nullcontext():
-        session.execute("sync.stage_changes")
-
-
-def _apply(session: Session, reporter: Reporter) -> None:
-    """Make `text` and `question` say what the source says, in one transaction."""
-    with reporter.step("storing texts"), session.transaction():
-        session.execute("sync.analyze_changes")
-        session.execute("sync.stage_texts")
-        filling = _begin_filling(session)
-        session.execute("sync.insert_texts")
-        session.execute("sync.upsert_questions")
-        if filling:
-            session.execute("sync.end_filling_questions")
-        session.execute("sync.delete_gone_questions")
-        session.execute("sync.delete_gone_labels")
-        session.execute("sync.delete_orphaned_texts")
-    session.execute("sync.analyze_texts")
-
-
-def _begin_filling(session: Session) -> bool:
-    """Prepare the empty relation of questions to be filled at once, where nobody reads it or keeps us from it."""
-    if session.scalar("source.has_questions"):
-        return False
-    try:
-        with session.transaction():
-            session.execute("sync.lock_questions")
-            session.execute("sync.begin_filling_questions")
-    except (DatabaseError, Unavailable):
-        return False
-    return True
+def _remember_rows(session: Session, compared: Compared, text_rows: str, max_tokens: int, counts: Counts) -> None:
+    """Note which rows a sync that left nothing to do rests on, unless somebody has deleted some of them meanwhile."""
+    if text_rows == unchanged.text_rows(session) and not session.scalar(
+        "sync.count_due_texts", embedder=compared.embedder.id
+    ):
+        rows = [compared.source_rows, text_rows, unchanged.derived_rows(session, max_tokens)]
+        counts.detail["row_versions"] = rows
 
 
 def _make_way(session: Session, embedder: StoredEmbedder, due: int) -> None:
@@ -283,7 +250,7 @@ def _count(counts: Counts, result: SyncResult, embedder: StoredEmbedder) -> None
     counts.written = embedded.texts
     counts.skip(NO_TOKEN, embedded.failed.get(NO_TOKEN, 0))
     counts.failed = result.failed
-    counts.detail = {
+    counts.detail |= {
         "embedder_id": embedder.id,
         "new": result.changes.new,
         "changed": result.changes.changed,

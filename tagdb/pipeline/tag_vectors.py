@@ -1,13 +1,43 @@
-"""Centroids of the tags: recomputed, by `avg` in the database, for the tags whose questions or texts changed."""
+"""Centroids of the tags: moved by the questions that joined or left a tag, or averaged anew, always in the database.
+
+A centroid is stale when the checksum of its (question, text) pairs is not that of the tag's pairs now. Being a sum, the
+checksum also tells whether some pairs that joined and left are the whole difference. If so, the centroid c, of n
+questions now, becomes c + Σ ±(v - c) / n over the vectors v of those pairs; if not, all the tag's vectors are averaged.
+"""
 
 from __future__ import annotations
 
+from tagdb.db import source
 from tagdb.db.connection import Session
 from tagdb.pipeline.embedders import StoredEmbedder
 
+MOST_CHANGES = 50_000
+"""Up to so many changed questions their old vectors are kept aside until the centroids are renewed."""
+
+MOST_STEPS = 64
+LARGEST_MOVE = 1 / 64
+"""So often is a centroid moved, by at most this share of its questions each time, before it is averaged anew.
+
+A step rounds by 2^-24 at most, and what it finds of error it multiplies by the ratio of old to new questions: even if
+all roundings went one way, they came to e * 64 * 2^-24 = 1e-5 of the tag's largest component.
+"""
+
+
+def stage_moves(session: Session) -> None:
+    """Keep aside what the questions in `change` were and were in: for `refresh`, before their old texts are deleted.
+
+    It lies in temporary tables. When they are lost with the connection, the centroids are stale and averaged anew.
+    """
+    if session.scalar("tag_vectors.few_changes", most=MOST_CHANGES):
+        session.execute("tag_vectors.stage_joining")
+        texts_are_tags = source.current(session) == "tags"
+        session.execute("tag_vectors.stage_left_words" if texts_are_tags else "tag_vectors.stage_left_tags")
+        session.execute("tag_vectors.stage_left_vectors")
+        session.execute("tag_vectors.analyze_staged")
+
 
 def refresh(session: Session, embedder: StoredEmbedder) -> tuple[int, int]:
-    """Bring `tag_vector` to what questions and vectors say; return how many centroids were computed, and removed."""
+    """Bring `tag_vector` to what questions and vectors say; return how many centroids were renewed, and removed."""
     with session.transaction():
         session.execute("tag_vectors.freeze")
         session.execute("tag_vectors.stage_members", embedder=embedder.id)
@@ -16,13 +46,31 @@ def refresh(session: Session, embedder: StoredEmbedder) -> tuple[int, int]:
         stale: int = session.scalar("tag_vectors.count_stale")
         if stale:
             session.execute("tag_vectors.analyze_stale")
-            session.execute("tag_vectors.create_stale_pairs")
-            session.execute("tag_vectors.create_scales", dim=embedder.dim)
-            session.execute("tag_vectors.analyze_pairs")
-            session.execute("tag_vectors.prefer_workers")
-            session.execute("tag_vectors.create_centroids", embedder=embedder.id, dim=embedder.dim)
-            session.execute("tag_vectors.upsert", embedder=embedder.id)
+            moved = _move(session, embedder) if session.scalar("tag_vectors.has_staged") else 0
+            if moved < stale:
+                _average(session, embedder)
         session.execute("tag_vectors.drop_work")
+        session.execute("tag_vectors.drop_staged")
     if stale:
         session.execute("tag_vectors.analyze")
     return stale, removed
+
+
+def _move(session: Session, embedder: StoredEmbedder) -> int:
+    """Renew the stale centroids whose difference is known, reading the vectors of that difference only."""
+    session.execute("tag_vectors.stage_moves", embedder=embedder.id)
+    session.execute("tag_vectors.stage_movable", embedder=embedder.id, largest_move=LARGEST_MOVE, most_steps=MOST_STEPS)
+    session.execute("tag_vectors.analyze_moves")
+    session.execute("tag_vectors.move_centroids", embedder=embedder.id, dim=embedder.dim)
+    return session.execute("tag_vectors.delete_moved")
+
+
+def _average(session: Session, embedder: StoredEmbedder) -> None:
+    """Average the centroids that are stale still over all their texts."""
+    session.execute("tag_vectors.analyze_stale")
+    session.execute("tag_vectors.create_stale_pairs")
+    session.execute("tag_vectors.create_scales", dim=embedder.dim)
+    session.execute("tag_vectors.analyze_pairs")
+    session.execute("tag_vectors.prefer_workers")
+    session.execute("tag_vectors.create_centroids", embedder=embedder.id, dim=embedder.dim)
+    session.execute("tag_vectors.upsert", embedder=embedder.id)

@@ -40,7 +40,10 @@ PRESERVED = (
     "SELECT classifier_id, class, position, coef::text, intercept FROM tagdb.classifier_weight ORDER BY 1, 2",
     "SELECT question_id, embedding::text FROM tagdb.embedding ORDER BY 1",
     "SELECT relname, relacl::text FROM pg_class WHERE relname IN ('embedding', 'tag_vector', 'text_vector') ORDER BY 1",
-    "SELECT attname, attacl::text FROM pg_attribute WHERE attrelid = 'tagdb.tag_vector'::regclass ORDER BY 1",
+    (
+        "SELECT attname, attacl::text FROM pg_attribute "
+        "WHERE attrelid = 'tagdb.tag_vector'::regclass AND attacl IS NOT NULL ORDER BY 1"
+    ),
 )
 
 

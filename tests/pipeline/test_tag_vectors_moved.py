@@ -1,0 +1,258 @@
+"""Centroids that are moved by the few questions that changed end where averaging all would, and read only those."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from tagdb.db.connection import Database, Session
+from tagdb.elmo import Elmo
+from tagdb.errors import InputRefused
+from tagdb.pipeline import embedders, tag_vectors
+from tagdb.pipeline.sync import Choice
+from tests.pipeline.world import World, assert_same_centroids, expected_centroids, load_once
+
+MEMBERS = """
+SELECT st.tag, CAST(sum(hashint8extended(q.question_id, q.text_id)) % 9223372036854775808 AS bigint)
+FROM tagdb.source_tag st JOIN tagdb.question q USING (question_id)
+JOIN tagdb.text_vector v ON v.text_id = q.text_id
+    AND v.embedder_id = (SELECT id FROM tagdb.embedder WHERE active)
+GROUP BY st.tag
+"""
+STORED_MEMBERS = """
+SELECT tag, members FROM tagdb.tag_vector WHERE embedder_id = (SELECT id FROM tagdb.embedder WHERE active)
+"""
+# One tag of many questions, each with a text of its own.
+QUESTIONS = {number: f"popular n{number}" for number in range(1, 41)}
+
+
+@pytest.fixture
+def world(database: Database, tiny_embedder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(embedders, "load", load_once)
+    monkeypatch.setattr(tag_vectors, "LARGEST_MOVE", 1 / 8)
+    return World(database, tiny_embedder)
+
+
+@pytest.fixture
+def filled(world: World) -> World:
+    world.put(QUESTIONS)
+    world.sync()
+    return world
+
+
+def _steps(world: World) -> dict[str, int]:
+    return dict(world.rows("SELECT tag, steps FROM tagdb.tag_vector"))
+
+
+def _assert_right(world: World, tags: dict[int, str]) -> None:
+    expected = expected_centroids(world, {number: names.split() for number, names in tags.items()})
+    assert_same_centroids(world.tag_vectors(), expected, tolerance=1e-6)
+    assert dict(world.rows(STORED_MEMBERS)) == dict(world.rows(MEMBERS))
+
+
+_TAGS = st.lists(st.sampled_from(["a", "b", "c"]), max_size=4).map(" ".join)
+_QUESTIONS = st.integers(1, 6)
+_EDIT = st.one_of(
+    st.tuples(st.just("put"), _QUESTIONS, _TAGS),
+    st.tuples(st.just("put"), _QUESTIONS, st.sampled_from(["a", "a b", "a poison"])),
+    st.tuples(st.just("remove"), _QUESTIONS, st.just("")),
+    st.tuples(st.just("untag"), _QUESTIONS, st.just("")),
+    st.tuples(st.just("title"), _QUESTIONS, st.sampled_from(["one", "another", "poison", ""])),
+    st.tuples(st.just("sync"), st.integers(1, 3), st.just("")),
+    st.tuples(st.just("sync"), st.just(None), st.just("")),
+)
+
+
+def _edit(world: World, held: dict[int, str], operation: str, number: int, value: str) -> None:
+    """Make an edit, and keep in `held` what tags the questions have then."""
+    if operation == "put":
+        world.put({number: value}, title=value and f"about {value}")
+        held[number] = value
+    elif operation == "remove":
+        world.remove(number)
+        held.pop(number, None)
+    elif operation == "untag" and number in held:
+        world.run(f"DELETE FROM tags WHERE question_id = {number} AND position = 0")
+        held[number] = held[number].partition(" ")[2]
+    elif operation == "title":
+        world.run(f"UPDATE questions SET title = '{value}' WHERE id = {number}")
+
+
+def _refuse_poison(monkeypatch: pytest.MonkeyPatch) -> None:
+    encode = Elmo.embed_tokens
+
+    def embed(self: Elmo, tokenized: Sequence[Sequence[str]]) -> np.ndarray:
+        if any("poison" in tokens for tokens in tokenized):
+            raise InputRefused("poison")
+        return encode(self, tokenized)
+
+    monkeypatch.setattr(Elmo, "embed_tokens", embed)
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    preset=st.sampled_from(["tags", "title"]),
+    edits=st.lists(st.lists(_EDIT, min_size=1, max_size=4), min_size=2, max_size=6),
+)
+@example(preset="tags", edits=[[("put", 1, "a a b"), ("put", 2, "a")], [("put", 1, "a b")], [("put", 1, "b")]])
+@example(preset="tags", edits=[[("put", 1, "a")], [("put", 2, "a"), ("sync", 1, "")], [("put", 1, "a b")]])
+@example(preset="title", edits=[[("put", 1, "a b")], [("put", 1, "b c"), ("title", 1, "one")], [("remove", 1, "")]])
+def test_centroids_after_any_edits_are_the_means(world: World, preset: str, edits: list[list[Any]]) -> None:
+    held: dict[int, str] = {}
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(tag_vectors, "LARGEST_MOVE", 1e9)
+        _refuse_poison(patches)
+        world.run("TRUNCATE questions, tags")
+        world.forget()
+        for between_syncs in edits:
+            limit = None
+            for operation, number, value in between_syncs:
+                if operation == "sync":
+                    limit = number
+                else:
+                    _edit(world, held, operation, number, value)
+            world.sync(Choice(preset), limit=limit)
+            _assert_right(world, held)
+
+
+def test_few_edits_move_a_centroid_without_reading_its_other_vectors(filled: World) -> None:
+    """A vector that is overwritten by hand would show in the centroid if it were read again."""
+    before = filled.tag_vectors()["popular"][1]
+    vectors = filled.vectors()
+    filled.run(
+        f"UPDATE tagdb.text_vector SET embedding = array_fill(9, ARRAY[{len(before)}])::vector "
+        "WHERE text_id NOT IN (SELECT text_id FROM tagdb.question WHERE question_id IN (1, 3))"
+    )
+    filled.put({1: "popular other", 41: "popular n41"})
+    filled.remove(3)
+    filled.sync()
+    after, now = filled.tag_vectors(), filled.vectors()
+    moved = before + (now[1] + now[41] - vectors[1] - vectors[3]) / 40
+    np.testing.assert_allclose(after["popular"][1], moved, atol=1e-6)
+    assert (after["popular"][0], _steps(filled)["popular"]) == (40, 1)
+
+
+@pytest.mark.parametrize(
+    ("preset", "edit"),
+    [
+        ("title", "UPDATE questions SET title = 'other' WHERE id = 2; UPDATE tags SET tag = 'x' WHERE question_id = 2"),
+        ("title", "UPDATE tags SET tag = 'x' WHERE question_id = 2"),
+        ("title", "INSERT INTO tags VALUES (2, 9, 'popular'); UPDATE questions SET title = 'other' WHERE id = 2"),
+        ("title", "INSERT INTO tags VALUES (2, 9, 'popular')"),
+        ("tags", "UPDATE tags SET tag = 'x' WHERE question_id IN (2, 42) AND position = 0"),
+    ],
+)
+def test_difference_that_the_changed_questions_do_not_explain_is_averaged(world: World, preset: str, edit: str) -> None:
+    world.put(QUESTIONS, title="a title")
+    world.run("INSERT INTO questions VALUES (42, 'a title'); INSERT INTO tags VALUES (42, 0, 'very popular')")
+    world.sync(Choice(preset))
+    world.put({1: "popular"}, title="first")
+    world.sync()
+    moved = _steps(world)["popular"]
+    world.run(edit)
+    world.sync()
+    assert (moved, _steps(world)["popular"]) == (1, 0)
+    tags: dict[int, list[str]] = {}
+    for number, tag in world.rows("SELECT question_id, tag FROM tags"):
+        tags.setdefault(number, []).append(tag)
+    assert_same_centroids(world.tag_vectors(), expected_centroids(world, tags), tolerance=1e-6)
+
+
+def test_question_whose_text_waited_for_its_vector_is_averaged_in(filled: World) -> None:
+    filled.put({41: "popular n41", 42: "popular n42"})
+    filled.sync(limit=1)
+    assert (_steps(filled)["popular"], filled.tag_vectors()["popular"][0]) == (1, 41)
+    filled.sync()
+    assert (_steps(filled)["popular"], filled.tag_vectors()["popular"][0]) == (0, 42)
+    _assert_right(filled, {**QUESTIONS, 41: "popular n41", 42: "popular n42"})
+
+
+def test_title_that_changes_moves_the_tags_that_stay(world: World) -> None:
+    world.put(QUESTIONS, title="a title")
+    world.sync(Choice("title"))
+    world.put({1: QUESTIONS[1]}, title="another")
+    world.sync()
+    assert _steps(world)["popular"] == 1
+    _assert_right(world, QUESTIONS)
+
+
+def test_tag_that_stands_twice_on_a_question_is_counted_as_the_checksum_does(filled: World) -> None:
+    for steps, tags in enumerate(["popular n1 popular", "popular popular", "n1"], 1):
+        filled.put({1: tags})
+        filled.sync()
+        assert _steps(filled)["popular"] == steps
+        _assert_right(filled, {**QUESTIONS, 1: tags})
+
+
+def test_many_edits_are_averaged(filled: World) -> None:
+    edited = dict.fromkeys(range(1, 7), "popular")
+    filled.put(edited)
+    filled.sync()
+    assert _steps(filled)["popular"] == 0
+    _assert_right(filled, {**QUESTIONS, **edited})
+
+
+def test_nothing_is_kept_aside_for_more_changes_than_are_few(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tag_vectors, "MOST_CHANGES", 1)
+    filled.put({1: "popular"})
+    filled.sync()
+    assert _steps(filled)["popular"] == 1
+    filled.put({2: "popular", 3: "popular"})
+    filled.sync()
+    assert _steps(filled)["popular"] == 0
+
+
+def test_centroid_is_averaged_anew_after_its_last_step(filled: World) -> None:
+    filled.run(f"UPDATE tagdb.tag_vector SET steps = {tag_vectors.MOST_STEPS}, embedding = embedding + embedding")
+    filled.put({1: "popular"})
+    filled.sync()
+    assert _steps(filled)["popular"] == 0
+    assert_same_centroids(
+        {"popular": filled.tag_vectors()["popular"]},
+        {"popular": expected_centroids(filled, {n: ["popular"] for n in QUESTIONS})["popular"]},
+        tolerance=1e-6,
+    )
+
+
+def test_sync_that_dies_before_it_moves_a_centroid_has_it_averaged_by_the_next(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute = Session.execute
+
+    def die(self: Session, query: str, /, **parameters: object) -> int:
+        done = execute(self, query, **parameters)
+        if query == "tag_vectors.move_centroids":
+            raise KeyboardInterrupt
+        return done
+
+    before = filled.tag_vectors()
+    filled.put({1: "popular"})
+    with monkeypatch.context() as patches:
+        patches.setattr(Session, "execute", die)
+        with pytest.raises(KeyboardInterrupt):
+            filled.sync()
+    assert_same_centroids(filled.tag_vectors(), {**before})
+    filled.sync()
+    assert _steps(filled)["popular"] == 0
+    _assert_right(filled, {**QUESTIONS, 1: "popular"})
+
+
+def test_tables_of_the_user_are_not_taken_for_those_kept_aside(filled: World) -> None:
+    filled.run("CREATE TABLE joining (); CREATE TABLE left_tag (); CREATE TABLE left_vector ()")
+    filled.run("DELETE FROM tagdb.tag_vector")
+    filled.sync()
+    filled.put({1: "popular"})
+    filled.sync()
+    assert _steps(filled)["popular"] == 1
+    assert filled.rows("SELECT * FROM joining, left_tag, left_vector") == []
