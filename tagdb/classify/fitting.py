@@ -1,4 +1,4 @@
-"""Fit a logistic regression to vectors that fill most of the memory, and hand back plain weights."""
+"""Fit a logistic regression to vectors that memory holds, without a second copy, and hand back plain weights."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def fit(
 ) -> FitResult:
     """Fit a weighted logistic regression: binomial for two classes, multinomial for more.
 
-    **X is overwritten** with its standardised values: it may be several gigabytes, and no copy of it is made.
+    **X is overwritten** with its standardised values: it may be large, and no copy of it is made.
 
     Args:
         X: float32 (n, dim), C-contiguous and writeable; overwritten.

@@ -7,8 +7,8 @@ the first layer's input for each token, that of the recurrent state for each nod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -75,7 +75,6 @@ class DirectionalLstm:
     ) -> None:
         self._options, self._layer_weights = options, layer_weights
         self._layers = [_Layer(options, weights, lstm_cell_name(direction, layer)) for layer in range(options.n_layers)]
-        self._advance = trace(partial(self._compute, True), self._signature())
         self._advance_common = trace(partial(self._compute, False), self._signature())
         self._root = self._read(opening)
 
@@ -87,22 +86,30 @@ class DirectionalLstm:
 
     def walk(self, levels: Iterable[TrieLevel], inputs: TokenInputs) -> Iterator[tuple[TrieLevel, NodeStates]]:
         """Yield each level of a trie with the states of its nodes."""
-        states = self._root
-        all_common = len(inputs.vectors) == len(inputs.products[0][0])
-        advance = self._advance_common if all_common else self._advance
+        states, advance = self._root, self._advance_for(inputs)
         for level in levels:
             tokens = tf.constant(level.tokens, tf.int32)
             parents = tf.constant(level.parents, tf.int32)
             states = advance(inputs, states, tokens, parents)
             yield level, states
 
+    @cached_property
+    def _advance_rare(self) -> Callable[..., Any]:
+        return trace(partial(self._compute, True), self._signature())
+
+    def _advance_for(self, inputs: TokenInputs) -> Callable[..., Any]:
+        """Return the step that looks for products only where all are there; the other one is seldom needed."""
+        all_common = len(inputs.vectors) == len(inputs.products[0][0])
+        return self._advance_common if all_common else self._advance_rare
+
     def _read(self, opening: FloatArray) -> NodeStates:
         """Return the states of a trie's root, whose totals do not count what was read before the text."""
         _, signature, _, _ = self._signature()
         zero: NodeStates = tf.nest.map_structure(lambda spec: tf.zeros((1, spec.shape[1])), signature)
         states, inputs, parent = zero, self.prepare(opening), tf.zeros((1,), tf.int32)
+        advance = self._advance_for(inputs)
         for position in range(len(opening)):
-            states = self._advance(inputs, states, tf.constant([position], tf.int32), parent)
+            states = advance(inputs, states, tf.constant([position], tf.int32), parent)
         return states._replace(totals=zero.totals)
 
     def _signature(self) -> tuple[Any, ...]:
