@@ -118,6 +118,7 @@ def sync(
     with database.session() as session, exclusive(session), recorded(session, "sync", args) as counts:
         compared = comparing.compare(session, choice, max_tokens, reporter)
         result = SyncResult(compared.changes, Embedded(), compared.embedder.name)
+        text_rows = None
         try:
             if not compared.no_row_moved:
                 text_rows = _bring_up_to_date(
@@ -131,11 +132,11 @@ def sync(
                     block_size=block_size,
                     index=index,
                 )
-                if compared.source_rows and not (result.texts_left or result.label_fault):
-                    _remember_rows(session, compared, text_rows, max_tokens, counts)
             if index and not result.texts_left:
                 _index(database, session, compared.embedder, result, reporter)
             embedders.drop_unused(session, reporter)
+            if text_rows and not (result.texts_left or result.label_fault):
+                _remember_rows(session, compared, text_rows, max_tokens, counts)
         finally:
             _count(counts, result, compared.embedder)
         return result
@@ -152,12 +153,12 @@ def _bring_up_to_date(
     max_tokens: int,
     block_size: int | None,
     index: bool,
-) -> str:
-    """Do all that is due, and return what tells the rows of the texts that it was done for (see `unchanged`)."""
+) -> str | None:
+    """Do all that is due, and return what tells the rows of the texts it was done for, where that is worth knowing."""
     embedder = compared.embedder
     if compared.changes.total:
         comparing.apply(session, reporter)
-    text_rows = unchanged.text_rows(session)
+    text_rows = unchanged.text_rows(session) if compared.source_rows else None
     session.execute("sync.drop_changes")
     if due := session.scalar("sync.count_due_texts", embedder=embedder.id):
         if index and (limit is None or due <= limit):
