@@ -29,8 +29,9 @@ from random_weights import write_random
 
 QUERY = "SELECT id AS question_id, label FROM questions WHERE label IS NOT NULL"
 EDIT = """
-UPDATE questions SET tags = tags || ' edited-' || mod(id, 7)
-WHERE id IN (SELECT id FROM questions ORDER BY hashint8(id) LIMIT %s)
+INSERT INTO tags (question_id, position, tag)
+SELECT question_id, max(position) + 1, 'edited-' || mod(question_id, 7) FROM tags
+WHERE question_id IN (SELECT id FROM questions ORDER BY hashint8(id) LIMIT %s) GROUP BY question_id
 """
 CPU_FIELDS = slice(13, 17)  # of /proc/PID/stat: user, system, and the same of children that have ended
 
@@ -82,7 +83,7 @@ class Loop:
         print(f"\n{name}, {seconds:.1f} s:\n{output}", flush=True)
 
     def edit(self, rows: int) -> None:
-        """Give that many questions tags they did not have."""
+        """Give that many questions a tag they did not have."""
         with closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
             cursor.execute(EDIT, (rows,))
             connection.commit()

@@ -11,16 +11,16 @@ WHERE c.active
 -- Both tables in the order of their keys: merging them takes a third of the time of hashing them.
 CREATE UNLOGGED TABLE tagdb.stale_label AS
 SELECT question_id, CASE WHEN w.id IS NULL THEN q.text_id END AS text_id, l.question_id IS NOT NULL AS labelled
-FROM (SELECT question_id, text_id FROM tagdb.question ORDER BY question_id) q
-FULL JOIN (SELECT question_id, classifier_id, text_id FROM tagdb.labels ORDER BY question_id) l USING (question_id)
+FROM (SELECT question_id, text_id FROM {questions} q ORDER BY question_id) q
+FULL JOIN (SELECT question_id, classifier_id, text_id FROM {labels} l ORDER BY question_id) l USING (question_id)
 LEFT JOIN (
     SELECT t.id
     FROM tagdb.text t
-    WHERE NOT EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = t.id AND v.embedder_id = :embedder)
+    WHERE NOT EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = t.id AND v.embedder_id = {embedder})
 ) w ON w.id = q.text_id
 WHERE CASE
     WHEN q.text_id IS NULL OR w.id IS NOT NULL THEN l.question_id IS NOT NULL
-    ELSE (l.classifier_id, l.text_id) IS DISTINCT FROM (CAST(:classifier AS integer), q.text_id) END
+    ELSE (l.classifier_id, l.text_id) IS DISTINCT FROM (CAST({classifier} AS integer), q.text_id) END
 
 -- name: count_stale
 SELECT count(text_id) AS stale, count(*) - count(text_id) AS unfounded FROM tagdb.stale_label

@@ -18,7 +18,7 @@ WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid = 1952540530 AND l.g
 SELECT set_config('work_mem', '64MB', true) WHERE pg_size_bytes(current_setting('work_mem')) > 64 * 1024 * 1024
 
 -- name: stage_changes
--- Questions whose text is not the stored one. One pass over the source; the texts themselves are compared.
+-- Questions, of all or of some, whose text is not the stored one. One pass; the texts themselves are compared.
 CREATE TEMP TABLE change AS
 SELECT
     question_id,
@@ -26,8 +26,8 @@ SELECT
     q.question_id IS NULL AS new,
     s.question_id IS NULL AS gone,
     s.text
-FROM tagdb.source s
-FULL JOIN tagdb.question q USING (question_id)
+FROM {source} s
+FULL JOIN {questions} q USING (question_id)
 LEFT JOIN tagdb.text t ON t.id = q.text_id
 WHERE s.text IS DISTINCT FROM t.text
 

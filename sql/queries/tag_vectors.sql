@@ -56,7 +56,36 @@ CREATE UNLOGGED TABLE tagdb.stale_tag AS
 SELECT n.tag, n.members
 FROM tag_now n
 LEFT JOIN tagdb.tag_vector t ON t.embedder_id = :embedder AND t.tag = n.tag
-WHERE t.members IS DISTINCT FROM n.members
+WHERE t.members IS NULL OR (CAST(t.members AS numeric) - n.members) % 9223372036854775808 <> 0
+
+-- name: moves_tell
+-- Whether the staged moves are all that has changed since centroids were current: where texts are tag lists and no tag,
+-- then or now, holds the blank that separates them, what a text says is which tags there were.
+SELECT NOT EXISTS (SELECT FROM tagdb.tag_vector WHERE embedder_id = :embedder AND strpos(tag, ' ') > 0)
+    AND NOT EXISTS (
+        SELECT
+        FROM moved m
+        CROSS JOIN LATERAL (SELECT tag FROM tagdb.source_tag WHERE question_id = m.question_id OFFSET 0) st
+        WHERE strpos(st.tag, ' ') > 0)
+
+-- name: delete_left
+DELETE FROM tagdb.tag_vector t
+USING (SELECT tag, sum(CASE WHEN joins THEN 1 ELSE -1 END) AS questions FROM move GROUP BY tag) m
+WHERE t.embedder_id = :embedder AND t.tag = m.tag AND t.questions + m.questions = 0
+
+-- name: create_stale_moved
+CREATE UNLOGGED TABLE tagdb.stale_tag AS
+SELECT m.tag, CAST((coalesce(t.members, 0) + m.members) % 9223372036854775808 AS bigint) AS members
+FROM (
+    SELECT tag,
+        sum(CASE WHEN joins THEN 1 ELSE -1 END) AS questions,
+        sum(CASE WHEN joins THEN listed ELSE -listed END * CAST(hashint8extended(question_id, text_id) AS numeric))
+            AS members
+    FROM move
+    GROUP BY tag
+) m
+LEFT JOIN tagdb.tag_vector t ON t.embedder_id = :embedder AND t.tag = m.tag
+WHERE coalesce(t.questions, 0) + m.questions > 0
 
 -- name: analyze_stale
 ANALYZE tagdb.stale_tag
@@ -68,7 +97,7 @@ SELECT count(*) FROM tagdb.stale_tag
 SELECT to_regclass('pg_temp.joining') IS NOT NULL
 
 -- name: stage_moves
--- Each (question, text) pair that left a stale tag, or joined it; `listed` is how often the checksum counts it.
+-- Each (question, text) pair that left a tag, or joined it; `listed` is how often the checksum counts it.
 CREATE TEMP TABLE move ON COMMIT DROP AS
 SELECT m.tag, m.question_id, m.text_id, m.joins, count(*) AS listed
 FROM (
@@ -81,8 +110,14 @@ FROM (
     JOIN tagdb.text_vector v ON v.text_id = q.text_id AND v.embedder_id = :embedder
     JOIN tagdb.source_tag st ON st.question_id = q.question_id
 ) m
-JOIN tagdb.stale_tag USING (tag)
+WHERE tag IS NOT NULL
 GROUP BY m.tag, m.question_id, m.text_id, m.joins
+
+-- name: begin_new
+-- A tag of joining questions alone: moved from zero, its centroid is their average.
+INSERT INTO tagdb.tag_vector (embedder_id, tag, questions, members, embedding)
+SELECT DISTINCT :embedder, tag, 0, 0, array_fill(0::real, ARRAY[CAST(:dim AS integer)])::vector FROM move JOIN tagdb.stale_tag USING (tag)
+ON CONFLICT (embedder_id, tag) DO NOTHING
 
 -- name: stage_movable
 -- The tags whose members of before are, by the checksum, those of now but for the moves: nothing else has changed in
@@ -101,7 +136,7 @@ FROM (
 JOIN tagdb.stale_tag s USING (tag)
 JOIN tagdb.tag_vector t ON t.embedder_id = :embedder AND t.tag = s.tag
 WHERE (t.members + m.members - s.members) % 9223372036854775808 = 0
-    AND m.moves <= :largest_move * (t.questions + m.questions)
+    AND (t.questions = 0 OR m.moves <= :largest_move * (t.questions + m.questions))
     AND t.steps < :most_steps - mod(abs(CAST(hashtext(s.tag) AS bigint)), :most_steps / 2)
 
 -- name: analyze_moves
@@ -113,7 +148,7 @@ ANALYZE move, movable
 UPDATE tagdb.tag_vector t
 SET questions = m.questions,
     members = m.members,
-    steps = t.steps + 1,
+    steps = t.steps + CAST(t.questions > 0 AS integer),
     embedding = t.embedding
         + d.mean * array_fill((m.moves::float8 / m.questions)::real, ARRAY[CAST(:dim AS integer)])::vector
 FROM movable m

@@ -146,6 +146,18 @@ tag_vector = Table(
     postgresql_partition_by="LIST (embedder_id)",
 )
 
+source_band = Table(
+    "source_band",
+    metadata,
+    Column("band", BigInteger, primary_key=True, autoincrement=False, comment="of neighbouring question ids"),
+    Column(
+        "fingerprint",
+        BigInteger,
+        nullable=False,
+        comment="of the rows' places and writers at the last complete sync",
+    ),
+)
+
 classifier = Table(
     "classifier",
     metadata,

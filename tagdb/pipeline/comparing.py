@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from tagdb.db import source, userquery
+from tagdb.db import queries, source, userquery
 from tagdb.db.connection import Session
 from tagdb.db.source import PRESETS, Choice
 from tagdb.errors import DatabaseError, InputRefused, Unavailable
 from tagdb.models import Reporter
-from tagdb.pipeline import embedders, tag_vectors, unchanged
+from tagdb.pipeline import embedders, moved, tag_vectors
 from tagdb.pipeline.embedders import StoredEmbedder
+from tagdb.pipeline.moved import Look, Moved
 
 
 @dataclass(frozen=True)
@@ -27,18 +28,24 @@ class Changes:
         """How many questions there is something to do for."""
         return self.new + self.changed + self.gone
 
+    @property
+    def written(self) -> int:
+        """How many questions have a text that they did not have."""
+        return self.new + self.changed
+
 
 @dataclass(frozen=True)
 class Compared:
-    """What a comparison says, and what tells the rows that it rests on (see `unchanged`).
-
-    Where `no_row_moved` since a sync that left nothing to do, there is nothing to do, and nothing was compared.
-    """
+    """What a comparison says, and the look at the rows that it rests on; where none has moved, nothing was compared."""
 
     embedder: StoredEmbedder
     changes: Changes
-    source_rows: str | None
-    no_row_moved: bool
+    look: Look
+
+    @property
+    def no_row_moved(self) -> bool:
+        """Whether there is nothing to do."""
+        return self.look.moved is Moved.NONE
 
 
 def compare(session: Session, choice: Choice, max_tokens: int, reporter: Reporter) -> Compared:
@@ -50,12 +57,12 @@ def compare(session: Session, choice: Choice, max_tokens: int, reporter: Reporte
         source.ensure(session, choice)
         embedder = embedders.chosen(session)
         with reporter.step("comparing"):
-            source_rows = unchanged.source_rows(session)
-            if unchanged.since_last_sync(session, source_rows, max_tokens):
-                return Compared(embedder, Changes(0, 0, 0), source_rows, no_row_moved=True)
-            _stage_changes(session, choice)
+            look = moved.look(session, max_tokens)
+            if look.moved is Moved.NONE:
+                return Compared(embedder, Changes(0, 0, 0), look)
+            _stage_changes(session, choice, look)
             session.execute("sync.delete_otherwise_truncated", embedder=embedder.id, max_tokens=max_tokens)
-        return Compared(embedder, _count(session), source_rows, no_row_moved=False)
+        return Compared(embedder, _count(session), look)
 
 
 def _count(session: Session) -> Changes:
@@ -75,11 +82,16 @@ def _refuse_repeated(session: Session, *, any_changed: bool) -> None:
         )
 
 
-def _stage_changes(session: Session, choice: Choice) -> None:
+def _stage_changes(session: Session, choice: Choice, look: Look) -> None:
+    statement = queries.topic("sync")["stage_changes"]
+    if look.moved is Moved.SOME:
+        parts = queries.topic("moved")
+        session.run_script(statement.format(source=parts["moved_source"], questions=parts["moved_questions"]))
+        return
     if source.current(session) in PRESETS:
         session.execute("sync.keep_hashes_small")
     with userquery.refusals() if choice.sql else nullcontext():
-        session.execute("sync.stage_changes")
+        session.run_script(statement.format(source="tagdb.source", questions="tagdb.question"))
 
 
 def apply(session: Session, reporter: Reporter) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -66,10 +67,24 @@ class Embedded:
             self.failed[reason] = self.failed.get(reason, 0) + 1
 
 
+@contextmanager
+def loading(embedder: StoredEmbedder, *, ahead: bool) -> Iterator[Callable[[], Embedder]]:
+    """Give the function that returns the embedder's model: loaded when called or, `ahead`, in the background by then.
+
+    What keeps it from being loaded is raised by the call alone.
+    """
+    if not ahead:
+        yield partial(embedders.load, embedder)
+        return
+    with ThreadPoolExecutor(1, "tagdb-load") as loader:
+        yield loader.submit(embedders.load, embedder).result
+
+
 def embed_due(
     database: Database,
     session: Session,
     embedder: StoredEmbedder,
+    load: Callable[[], Embedder],
     done: Embedded,
     reporter: Reporter,
     *,
@@ -87,7 +102,7 @@ def embed_due(
     done.due = session.scalar("sync.count_staged_due")
     if done.due:
         reporter.say(f"loading embedder {embedder.name!r}")
-        encoder = embedders.load(embedder)
+        encoder = load()
         started = time.perf_counter()
         with database.session() as writing, reporter.step("embedding", done.due, "texts") as progress:
             store = partial(store_block, writing, embedder.id, done)

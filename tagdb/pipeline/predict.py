@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tagdb.db import queries
 from tagdb.db.connection import Database, Session
 from tagdb.errors import InputRefused
 from tagdb.models import Reporter
-from tagdb.pipeline import scoring
+from tagdb.pipeline import moved, scoring
 from tagdb.pipeline.locking import exclusive
+from tagdb.pipeline.moved import Look
 from tagdb.pipeline.recording import recorded
 
 
@@ -41,8 +43,11 @@ def predict(database: Database, reporter: Reporter) -> PredictResult:
         return result
 
 
-def write_labels(session: Session) -> PredictResult | None:
+def write_labels(session: Session, look: Look = moved.NO_LOOK) -> PredictResult | None:
     """Write due labels in one transaction, so that readers never see a part of them; None without a classifier.
+
+    With the `look` of a sync, only labels of the questions that it found moved are looked at, where all were up to date
+    and are as they were.
 
     Raises
     ------
@@ -57,7 +62,7 @@ def write_labels(session: Session) -> PredictResult | None:
             hint="train one on the new vectors: tagdb train --query SQL",
         )
     with session.transaction():
-        session.execute("predict.create_stale", embedder=classifier.embedder_id, classifier=classifier.id)
+        _create_stale(session, classifier.embedder_id, classifier.id, look)
         due = session.row("predict.count_stale")
         assert due is not None
         if due.stale or due.unfounded:
@@ -79,3 +84,11 @@ def write_labels(session: Session) -> PredictResult | None:
     if due.stale:
         session.execute("predict.analyze")
     return PredictResult(classifier.name, due.stale, due.unfounded)
+
+
+def _create_stale(session: Session, embedder: int, classifier: int, look: Look) -> None:
+    questions, labels = "tagdb.question", "tagdb.labels"
+    if moved.as_before(session, look, "labels"):
+        questions, labels = (queries.topic("moved")[name] for name in ("moved_questions", "moved_labels"))
+    statement = queries.topic("predict")["create_stale"]
+    session.run_script(statement.format(embedder=embedder, classifier=classifier, questions=questions, labels=labels))

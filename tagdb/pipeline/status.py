@@ -7,7 +7,7 @@ from typing import Any
 
 from tagdb.db import source
 from tagdb.db.connection import Database, Session
-from tagdb.pipeline import embedders, indexing, unchanged
+from tagdb.pipeline import embedders, indexing, moved
 from tagdb.pipeline.embedding import DEFAULT_MAX_TOKENS, NO_TOKEN
 from tagdb.pipeline.indexing import IndexStatus
 
@@ -63,7 +63,7 @@ def status(database: Database) -> Status:
     """Count how current everything is; nothing is written."""
     with database.session() as session, session.transaction(read_only=True):
         picture = Status(database.shown, source.current(session))
-        no_row_moved = unchanged.since_last_sync(session, unchanged.source_rows(session), DEFAULT_MAX_TOKENS)
+        no_row_moved = moved.nothing(session, DEFAULT_MAX_TOKENS)
         _describe_vectors(session, picture)
         _describe_classifier(session, picture)
         if not no_row_moved:

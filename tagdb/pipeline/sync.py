@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tagdb.db.connection import Database, Session
 from tagdb.db.source import PRESETS, Choice
 from tagdb.errors import InputRefused
 from tagdb.models import Reporter
-from tagdb.pipeline import comparing, embedders, embedding, indexing, predict, tag_vectors, unchanged
+from tagdb.pipeline import comparing, embedders, embedding, indexing, moved, predict, tag_vectors
 from tagdb.pipeline.comparing import Changes, Compared
 from tagdb.pipeline.embedders import StoredEmbedder
 from tagdb.pipeline.embedding import NO_TOKEN, Embedded
@@ -118,10 +119,10 @@ def sync(
     with database.session() as session, exclusive(session), recorded(session, "sync", args) as counts:
         compared = comparing.compare(session, choice, max_tokens, reporter)
         result = SyncResult(compared.changes, Embedded(), compared.embedder.name)
-        text_rows = None
+        texts = None
         try:
             if not compared.no_row_moved:
-                text_rows = _bring_up_to_date(
+                texts = _bring_up_to_date(
                     database,
                     session,
                     compared,
@@ -135,8 +136,8 @@ def sync(
             if index and not result.texts_left:
                 _index(database, session, compared.embedder, result, reporter)
             embedders.drop_unused(session, reporter)
-            if text_rows and not (result.texts_left or result.label_fault):
-                _remember_rows(session, compared, text_rows, max_tokens, counts)
+            if texts and not (result.texts_left or result.label_fault):
+                _remember_rows(session, compared, texts, max_tokens, counts)
         finally:
             _count(counts, result, compared.embedder)
         return result
@@ -153,41 +154,46 @@ def _bring_up_to_date(
     max_tokens: int,
     block_size: int | None,
     index: bool,
-) -> str | None:
-    """Do all that is due, and return what tells the rows of the texts it was done for, where that is worth knowing."""
+) -> Mapping[str, str] | None:
+    """Do all that is due, and return the fingerprints of the texts it was done for, where that is worth knowing."""
     embedder = compared.embedder
-    if compared.changes.total:
-        comparing.apply(session, reporter)
-    text_rows = unchanged.text_rows(session) if compared.source_rows else None
-    session.execute("sync.drop_changes")
-    if due := session.scalar("sync.count_due_texts", embedder=embedder.id):
-        if index and (limit is None or due <= limit):
-            _make_way(session, embedder, due)
-        embedding.embed_due(
-            database,
-            session,
-            embedder,
-            result.embedded,
-            reporter,
-            limit=limit,
-            max_tokens=max_tokens,
-            block_size=block_size,
-        )
-        result.texts_left = due - result.embedded.texts - sum(result.embedded.failed.values())
-    _average(session, embedder, result, reporter)
+    with embedding.loading(embedder, ahead=compared.changes.written > 0) as load:
+        if compared.changes.total:
+            comparing.apply(session, reporter)
+        texts = moved.texts_fingerprints(session) if compared.look.views else None
+        session.execute("sync.drop_changes")
+        if due := session.scalar("sync.count_due_texts", embedder=embedder.id):
+            if index and (limit is None or due <= limit):
+                _make_way(session, embedder, due)
+            embedding.embed_due(
+                database,
+                session,
+                embedder,
+                load,
+                result.embedded,
+                reporter,
+                limit=limit,
+                max_tokens=max_tokens,
+                block_size=block_size,
+            )
+            result.texts_left = due - result.embedded.texts - sum(result.embedded.failed.values())
+    _average(session, compared, result, reporter)
     if not result.texts_left and not embedder.active:
         _switch(database, session, embedder, result, reporter, index=index)
-    _predict(session, result, reporter)
-    return text_rows
+    _predict(session, compared, result, reporter)
+    return texts
 
 
-def _remember_rows(session: Session, compared: Compared, text_rows: str, max_tokens: int, counts: Counts) -> None:
+def _remember_rows(
+    session: Session, compared: Compared, texts: Mapping[str, str], max_tokens: int, counts: Counts
+) -> None:
     """Note which rows a sync that left nothing to do rests on, unless somebody has deleted some of them meanwhile."""
-    if text_rows == unchanged.text_rows(session) and not session.scalar(
-        "sync.count_due_texts", embedder=compared.embedder.id
+    if (
+        compared.look.views
+        and texts == moved.texts_fingerprints(session)
+        and not session.scalar("sync.count_due_texts", embedder=compared.embedder.id)
     ):
-        rows = [compared.source_rows, text_rows, unchanged.derived_rows(session, max_tokens)]
-        counts.detail["row_versions"] = rows
+        counts.detail["fingerprints"] = moved.remember(session, compared.look.views, texts, max_tokens)
 
 
 def _make_way(session: Session, embedder: StoredEmbedder, due: int) -> None:
@@ -201,12 +207,12 @@ def _make_way(session: Session, embedder: StoredEmbedder, due: int) -> None:
             indexing.drop_one(session, each)
 
 
-def _average(session: Session, embedder: StoredEmbedder, result: SyncResult, reporter: Reporter) -> None:
+def _average(session: Session, compared: Compared, result: SyncResult, reporter: Reporter) -> None:
     """Renew tag centroids: those that are read, or that are about to be because no text lacks a vector."""
-    read = embedders.active(session) if result.texts_left else embedder
+    read = embedders.active(session) if result.texts_left else compared.embedder
     assert read is not None
     with reporter.step("averaging tags"):
-        result.tags, result.tags_removed = tag_vectors.refresh(session, read)
+        result.tags, result.tags_removed = tag_vectors.refresh(session, read, compared.look)
 
 
 def _switch(
@@ -225,10 +231,10 @@ def _switch(
     reporter.say(f"everything reads embedder {embedder.name!r} now")
 
 
-def _predict(session: Session, result: SyncResult, reporter: Reporter) -> None:
+def _predict(session: Session, compared: Compared, result: SyncResult, reporter: Reporter) -> None:
     try:
         with reporter.step("predicting"):
-            predicted = predict.write_labels(session)
+            predicted = predict.write_labels(session, compared.look)
     except InputRefused as fault:
         result.label_fault = fault
     else:

@@ -3,13 +3,16 @@
 A centroid is stale when the checksum of its (question, text) pairs is not that of the tag's pairs now. Being a sum, the
 checksum also tells whether some pairs that joined and left are the whole difference. If so, the centroid c, of n
 questions now, becomes c + Σ ±(v - c) / n over the vectors v of those pairs; if not, all the tag's vectors are averaged.
+Where it is known that no other question has moved (see `moved`), those pairs tell which centroids are stale.
 """
 
 from __future__ import annotations
 
 from tagdb.db import source
 from tagdb.db.connection import Session
+from tagdb.pipeline import moved
 from tagdb.pipeline.embedders import StoredEmbedder
+from tagdb.pipeline.moved import Look
 
 MOST_CHANGES = 50_000
 """Up to so many changed questions their old vectors are kept aside until the centroids are renewed."""
@@ -36,18 +39,29 @@ def stage_moves(session: Session) -> None:
         session.execute("tag_vectors.analyze_staged")
 
 
-def refresh(session: Session, embedder: StoredEmbedder) -> tuple[int, int]:
-    """Bring `tag_vector` to what questions and vectors say; return how many centroids were renewed, and removed."""
+def refresh(session: Session, embedder: StoredEmbedder, look: Look = moved.NO_LOOK) -> tuple[int, int]:
+    """Bring `tag_vector` to what questions and vectors say; return how many centroids were renewed, and removed.
+
+    Where the `look` of a sync found few questions moved, and these tell all that changed in their tags, no other tag's
+    checksum is taken.
+    """
     with session.transaction():
         session.execute("tag_vectors.freeze")
-        session.execute("tag_vectors.stage_members", embedder=embedder.id)
-        removed = session.execute("tag_vectors.delete_gone", embedder=embedder.id)
-        session.execute("tag_vectors.create_stale", embedder=embedder.id)
+        staged = session.scalar("tag_vectors.has_staged")
+        if staged:
+            session.execute("tag_vectors.stage_moves", embedder=embedder.id)
+        if staged and _moves_tell(session, embedder, look):
+            removed = session.execute("tag_vectors.delete_left", embedder=embedder.id)
+            session.execute("tag_vectors.create_stale_moved", embedder=embedder.id)
+        else:
+            session.execute("tag_vectors.stage_members", embedder=embedder.id)
+            removed = session.execute("tag_vectors.delete_gone", embedder=embedder.id)
+            session.execute("tag_vectors.create_stale", embedder=embedder.id)
         stale: int = session.scalar("tag_vectors.count_stale")
         if stale:
             session.execute("tag_vectors.analyze_stale")
-            moved = _move(session, embedder) if session.scalar("tag_vectors.has_staged") else 0
-            if moved < stale:
+            done = _move(session, embedder) if staged else 0
+            if done < stale:
                 _average(session, embedder)
         session.execute("tag_vectors.drop_work")
         session.execute("tag_vectors.drop_staged")
@@ -56,9 +70,17 @@ def refresh(session: Session, embedder: StoredEmbedder) -> tuple[int, int]:
     return stale, removed
 
 
+def _moves_tell(session: Session, embedder: StoredEmbedder, look: Look) -> bool:
+    return (
+        source.current(session) == "tags"
+        and moved.as_before(session, look, "tag_vector")
+        and bool(session.scalar("tag_vectors.moves_tell", embedder=embedder.id))
+    )
+
+
 def _move(session: Session, embedder: StoredEmbedder) -> int:
     """Renew the stale centroids whose difference is known, reading the vectors of that difference only."""
-    session.execute("tag_vectors.stage_moves", embedder=embedder.id)
+    session.execute("tag_vectors.begin_new", embedder=embedder.id, dim=embedder.dim)
     session.execute("tag_vectors.stage_movable", embedder=embedder.id, largest_move=LARGEST_MOVE, most_steps=MOST_STEPS)
     session.execute("tag_vectors.analyze_moves")
     session.execute("tag_vectors.move_centroids", embedder=embedder.id, dim=embedder.dim)

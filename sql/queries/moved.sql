@@ -1,0 +1,96 @@
+-- Which versions of which rows there are: told by where they lie and who wrote them, without reading what they say.
+
+-- name: views
+-- The views in words, and the tables that a preset would read; NULL unless both views are of tagdb's own making.
+SELECT concat_ws(' ',
+    pg_get_viewdef(s.oid), pg_get_viewdef(t.oid), CAST(to_regclass('questions') AS oid), CAST(to_regclass('tags') AS oid))
+FROM pg_class s, pg_class t
+WHERE s.oid = to_regclass('tagdb.source') AND obj_description(s.oid, 'pg_class') = ANY (:presets)
+    AND t.oid = to_regclass('tagdb.source_tag') AND obj_description(t.oid, 'pg_class') IN ('preset', 'stand-in')
+
+-- name: tables
+-- What the views read. A table is plain when its own rows are all that is read of it, and are read whole; it is indexed
+-- when each of its rows is found by the id of a question.
+SELECT CAST(CAST(c.oid AS regclass) AS text) AS name, u.key,
+    a.attnum IS NOT NULL AND c.relkind IN ('r', 'm') AND NOT c.relhassubclass AND NOT c.relrowsecurity AS plain,
+    a.atttypid = 'bigint'::regtype AND a.attnotnull AND EXISTS (
+        SELECT
+        FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
+        WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum AND i.indpred IS NULL AND i.indisvalid
+            AND m.amname = 'btree') AS indexed
+FROM pg_class c
+LEFT JOIN (VALUES (to_regclass('questions'), 'id'), (to_regclass('tags'), 'question_id')) AS u (oid, key)
+    ON u.oid = c.oid
+LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = u.key AND NOT a.attisdropped
+WHERE c.oid IN (
+    SELECT d.refobjid
+    FROM pg_rewrite r
+    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+    WHERE r.ev_class IN (to_regclass('tagdb.source'), to_regclass('tagdb.source_tag')) AND d.refobjid <> r.ev_class)
+ORDER BY name
+
+-- name: versions
+-- A row that is written anew lies elsewhere or has another xmin. Both survive VACUUM; a table that is written anew as a
+-- whole only seems to have changed.
+SELECT coalesce(CAST({key} AS bigint), 0) >> {bits} AS band,
+    hash_record_extended(row(tableoid, ctid, xmin), 0) AS version
+FROM {name}
+
+-- name: stage_bands
+-- All tables in one, so that the planner expects few bands and gives each worker a share of the rows.
+CREATE TEMP TABLE band_now AS
+SELECT band, bit_xor(version) AS fingerprint FROM {versions} v GROUP BY band
+
+-- name: any_moved
+SELECT EXISTS (
+    SELECT
+    FROM (SELECT band, bit_xor(version) AS fingerprint FROM {versions} v GROUP BY band) n
+    FULL JOIN tagdb.source_band b USING (band)
+    WHERE n.fingerprint IS DISTINCT FROM b.fingerprint)
+
+-- name: stage_moved_bands
+CREATE TEMP TABLE moved_band AS
+SELECT band
+FROM band_now n FULL JOIN tagdb.source_band b USING (band)
+WHERE n.fingerprint IS DISTINCT FROM b.fingerprint
+
+-- name: count_moved_bands
+SELECT (SELECT count(*) FROM moved_band) AS moved, (SELECT count(*) FROM band_now) AS bands
+
+-- name: stage_moved
+-- All ids of a band: which of them are questions, the look-ups tell.
+CREATE TEMP TABLE moved AS
+SELECT (band << {bits}) + place AS question_id FROM moved_band, generate_series(0, (1 << {bits}) - 1) AS place;
+ANALYZE moved
+
+-- name: moved_source
+-- Inside LATERAL, with OFFSET 0 to keep it there, the id reaches the tables below the view as if it were a constant.
+(SELECT s.* FROM moved m CROSS JOIN LATERAL (
+    SELECT * FROM tagdb.source WHERE question_id = m.question_id OFFSET 0) s)
+
+-- name: moved_questions
+(SELECT q.* FROM moved JOIN tagdb.question q USING (question_id))
+
+-- name: moved_labels
+(SELECT l.* FROM moved JOIN tagdb.labels l USING (question_id))
+
+-- name: fingerprint
+SELECT concat_ws(' ', count(*), bit_xor(hash_record_extended(row(tableoid, ctid, xmin), 0))) FROM tagdb.{table}
+
+-- name: bands_fingerprint
+SELECT concat_ws(' ', count(*), bit_xor(hash_record_extended(row(band, fingerprint), 0))) FROM tagdb.source_band
+
+-- name: delete_bands
+DELETE FROM tagdb.source_band b WHERE NOT EXISTS (SELECT FROM band_now n WHERE n.band = b.band)
+
+-- name: upsert_bands
+INSERT INTO tagdb.source_band AS b (band, fingerprint)
+SELECT band, fingerprint FROM band_now ORDER BY band
+ON CONFLICT (band) DO UPDATE SET fingerprint = EXCLUDED.fingerprint
+WHERE b.fingerprint <> EXCLUDED.fingerprint
+
+-- name: at_last_sync
+SELECT detail->'fingerprints' AS fingerprints
+FROM tagdb.run
+WHERE command = 'sync' AND status = 'done' AND detail ? 'fingerprints'
+ORDER BY id DESC LIMIT 1
