@@ -31,6 +31,9 @@ FULL JOIN {questions} q USING (question_id)
 LEFT JOIN tagdb.text t ON t.id = q.text_id
 WHERE s.text IS DISTINCT FROM t.text
 
+-- name: stage_no_change
+CREATE TEMP TABLE change (question_id bigint, old_text_id bigint, new boolean, gone boolean, text text)
+
 -- name: count_changes
 SELECT
     count(*) FILTER (WHERE new) AS new,

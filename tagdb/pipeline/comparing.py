@@ -42,11 +42,6 @@ class Compared:
     changes: Changes
     look: Look
 
-    @property
-    def no_row_moved(self) -> bool:
-        """Whether there is nothing to do."""
-        return self.look.moved is Moved.NONE
-
 
 def compare(session: Session, choice: Choice, max_tokens: int, reporter: Reporter) -> Compared:
     """Stage the difference in the temporary table `change`; all of it is one transaction, so a refusal leaves nothing.
@@ -59,6 +54,7 @@ def compare(session: Session, choice: Choice, max_tokens: int, reporter: Reporte
         with reporter.step("comparing"):
             look = moved.look(session, max_tokens)
             if look.moved is Moved.NONE:
+                session.execute("sync.stage_no_change")
                 return Compared(embedder, Changes(0, 0, 0), look)
             _stage_changes(session, choice, look)
             session.execute("sync.delete_otherwise_truncated", embedder=embedder.id, max_tokens=max_tokens)

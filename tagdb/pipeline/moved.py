@@ -25,7 +25,8 @@ LARGEST_SHARE = 1 / 8
 """With more of the bands moved than this, to look each question up takes longer than to read all."""
 
 _TEXTS = ("text", "question")
-_DERIVED = ("text_vector", "failure", "tag_vector", "embedder", "classifier", "classifier_weight", "labels")
+_VECTORS = ("text_vector", "failure", "tag_vector", "embedder")
+_LABELS = ("classifier", "classifier_weight", "labels")
 
 
 class Moved(Enum):
@@ -42,12 +43,18 @@ class Look:
 
     `views` is None where rows do not tell all: with SQL of the user's own, which may depend on the time, say, or on
     tables that are views, foreign, inherited from or seen in part. `tables` are the fingerprints of tagdb's own when
-    all in them was up to date, before the rows in `moved`.
+    all in them was up to date, before the rows in `moved`; labels may have become others since, or the classifier.
     """
 
     moved: Moved
     views: str | None = None
     tables: Mapping[str, str] = field(default_factory=dict)
+    labels_moved: bool = True
+
+    @property
+    def nothing_moved(self) -> bool:
+        """Whether everything is as the last sync left it that left nothing to do."""
+        return self.moved is Moved.NONE and not self.labels_moved
 
 
 NO_LOOK = Look(Moved.UNKNOWN)
@@ -65,28 +72,35 @@ def look(session: Session, max_tokens: int) -> Look:
     last = _last_sync(session, views, max_tokens)
     if last is None:
         return Look(Moved.UNKNOWN, views)
+    labels_moved = _differs(session, last, _LABELS)
     session.execute("moved.stage_moved_bands")
     count = session.row("moved.count_moved_bands")
     assert count is not None
     if not count.moved:
-        return Look(Moved.NONE, views)
+        return Look(Moved.NONE, views, last, labels_moved)
     if count.moved > LARGEST_SHARE * count.bands or not all(table.indexed for table in tables):
         return Look(Moved.UNKNOWN, views)
     session.run_script(queries.topic("moved")["stage_moved"].format(bits=BAND_BITS))
-    return Look(Moved.SOME, views, last)
+    return Look(Moved.SOME, views, last, labels_moved)
 
 
-def nothing(session: Session, max_tokens: int) -> bool:
-    """Return whether no row has moved since the last sync that left nothing to do; nothing is staged."""
+def glance(session: Session, max_tokens: int) -> Look:
+    """Look without staging anything: whether some or all questions would have to be compared is not told apart."""
     tables, views = _readable_tables(session)
-    if views is None or _last_sync(session, views, max_tokens) is None:
-        return False
-    return not session.rows_of(_of_rows("any_moved", tables).replace(":", "\\:"), {})[0][0]
+    last = None if views is None else _last_sync(session, views, max_tokens)
+    if last is None or session.rows_of(_of_rows("any_moved", tables).replace(":", "\\:"), {})[0][0]:
+        return NO_LOOK
+    return Look(Moved.NONE, views, last, _differs(session, last, _LABELS))
 
 
-def as_before(session: Session, look: Look, table: str) -> bool:
-    """Return whether one of tagdb's tables is as it was when all in it was up to date, before the rows in `moved`."""
-    return look.moved is Moved.SOME and look.tables[table] == _fingerprint(session, table)
+def centroids_as_before(session: Session, look: Look) -> bool:
+    """Return whether centroids are as they were when all was up to date, before the rows in `moved`."""
+    return look.moved is not Moved.UNKNOWN and not _differs(session, look.tables, ["tag_vector"])
+
+
+def labels_as_before(session: Session, look: Look) -> bool:
+    """Return whether labels and classifier are as they were when all was up to date, before the rows in `moved`."""
+    return look.moved is not Moved.UNKNOWN and not _differs(session, look.tables, _LABELS)
 
 
 def texts_fingerprints(session: Session) -> dict[str, str]:
@@ -108,7 +122,7 @@ def remember(session: Session, views: str, texts: Mapping[str, str], max_tokens:
         session.execute("moved.upsert_bands")
         return {
             "source": _source_fingerprint(session, views, max_tokens),
-            "tables": {**texts, **{table: _fingerprint(session, table) for table in _DERIVED}},
+            "tables": {**texts, **{table: _fingerprint(session, table) for table in (*_VECTORS, *_LABELS)}},
         }
 
 
@@ -126,16 +140,16 @@ def _of_rows(query: str, tables: Iterable[Row]) -> str:
 
 
 def _last_sync(session: Session, views: str, max_tokens: int) -> Mapping[str, str] | None:
-    """Return tagdb's tables as of the last sync that left nothing to do, None unless they are, and mean, the same."""
+    """Return tagdb's tables as of the last sync that left nothing to do; None unless texts and vectors are the same."""
     last: dict[str, Any] | None = session.scalar("moved.at_last_sync")
-    if (
-        last
-        and last["source"] == _source_fingerprint(session, views, max_tokens)
-        and all(last["tables"][table] == _fingerprint(session, table) for table in (*_TEXTS, *_DERIVED))
-    ):
-        tables: dict[str, str] = last["tables"]
-        return tables
-    return None
+    if last is None or last["source"] != _source_fingerprint(session, views, max_tokens):
+        return None
+    tables: dict[str, str] = last["tables"]
+    return None if _differs(session, tables, (*_TEXTS, *_VECTORS)) else tables
+
+
+def _differs(session: Session, before: Mapping[str, str], tables: Iterable[str]) -> bool:
+    return any(before[table] != _fingerprint(session, table) for table in tables)
 
 
 def _source_fingerprint(session: Session, views: str, max_tokens: int) -> str:

@@ -10,7 +10,7 @@ from tagdb.errors import InputRefused
 from tagdb.models import Reporter
 from tagdb.pipeline import moved, scoring
 from tagdb.pipeline.locking import exclusive
-from tagdb.pipeline.moved import Look
+from tagdb.pipeline.moved import Look, Moved
 from tagdb.pipeline.recording import recorded
 
 
@@ -88,7 +88,7 @@ def write_labels(session: Session, look: Look = moved.NO_LOOK) -> PredictResult 
 
 def _create_stale(session: Session, embedder: int, classifier: int, look: Look) -> None:
     questions, labels = "tagdb.question", "tagdb.labels"
-    if moved.as_before(session, look, "labels"):
+    if look.moved is Moved.SOME and moved.labels_as_before(session, look):
         questions, labels = (queries.topic("moved")[name] for name in ("moved_questions", "moved_labels"))
     statement = queries.topic("predict")["create_stale"]
     session.run_script(statement.format(embedder=embedder, classifier=classifier, questions=questions, labels=labels))

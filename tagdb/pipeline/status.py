@@ -10,6 +10,7 @@ from tagdb.db.connection import Database, Session
 from tagdb.pipeline import embedders, indexing, moved
 from tagdb.pipeline.embedding import DEFAULT_MAX_TOKENS, NO_TOKEN
 from tagdb.pipeline.indexing import IndexStatus
+from tagdb.pipeline.moved import Moved
 
 
 @dataclass
@@ -63,11 +64,12 @@ def status(database: Database) -> Status:
     """Count how current everything is; nothing is written."""
     with database.session() as session, session.transaction(read_only=True):
         picture = Status(database.shown, source.current(session))
-        no_row_moved = moved.nothing(session, DEFAULT_MAX_TOKENS)
+        look = moved.glance(session, DEFAULT_MAX_TOKENS)
         _describe_vectors(session, picture)
         _describe_classifier(session, picture)
-        if not no_row_moved:
+        if look.moved is not Moved.NONE:
             _count_changes(session, picture)
+        if not look.nothing_moved:
             _count_stale_labels(session, picture)
         picture.indexes = indexing.status(session)
         if last := session.row("run.last"):

@@ -71,7 +71,7 @@ def plan(
         compared = comparing.compare(session, choice, max_tokens, reporter)
         embedder = compared.embedder
         rate = session.scalar("sync.last_rate", embedder=embedder.id)
-        if compared.no_row_moved:
+        if compared.look.nothing_moved:
             labels = 0 if session.row("predict.active_classifier") else None
             return Plan(compared.changes, 0, labels, 0.0 if rate else None)
         due = session.scalar("sync.count_due_after_changes", embedder=embedder.id)
@@ -121,7 +121,7 @@ def sync(
         result = SyncResult(compared.changes, Embedded(), compared.embedder.name)
         texts = None
         try:
-            if not compared.no_row_moved:
+            if not compared.look.nothing_moved:
                 texts = _bring_up_to_date(
                     database,
                     session,

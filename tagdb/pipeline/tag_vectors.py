@@ -12,7 +12,7 @@ from tagdb.db import source
 from tagdb.db.connection import Session
 from tagdb.pipeline import moved
 from tagdb.pipeline.embedders import StoredEmbedder
-from tagdb.pipeline.moved import Look
+from tagdb.pipeline.moved import Look, Moved
 
 MOST_CHANGES = 50_000
 """Up to so many changed questions their old vectors are kept aside until the centroids are renewed."""
@@ -47,6 +47,8 @@ def refresh(session: Session, embedder: StoredEmbedder, look: Look = moved.NO_LO
     """
     with session.transaction():
         session.execute("tag_vectors.freeze")
+        if look.moved is Moved.NONE and moved.centroids_as_before(session, look):
+            return 0, 0
         staged = session.scalar("tag_vectors.has_staged")
         if staged:
             session.execute("tag_vectors.stage_moves", embedder=embedder.id)
@@ -73,7 +75,7 @@ def refresh(session: Session, embedder: StoredEmbedder, look: Look = moved.NO_LO
 def _moves_tell(session: Session, embedder: StoredEmbedder, look: Look) -> bool:
     return (
         source.current(session) == "tags"
-        and moved.as_before(session, look, "tag_vector")
+        and moved.centroids_as_before(session, look)
         and bool(session.scalar("tag_vectors.moves_tell", embedder=embedder.id))
     )
 

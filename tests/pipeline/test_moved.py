@@ -116,20 +116,33 @@ def test_move_that_another_session_commits_while_texts_are_compared_is_found_nex
     assert world.texts()[4] == "t4 edited"
 
 
-def test_label_that_somebody_deleted_comes_back(world: World, compared: list[None]) -> None:
+def test_labels_that_became_stale_come_back_though_no_text_is_compared(world: World, compared: list[None]) -> None:
+    train(world.database, QUERY, TrainSettings(), Silent())
+    assert (world.plan().labels_due, status.status(world.database).stale) == (10, 10)
+    assert world.sync().labelled == 10
+    world.run("DELETE FROM labels WHERE question_id = 3")
+    assert (world.plan().labels_due, status.status(world.database).stale) == (1, 1)
+    assert world.sync().labelled == 1
+    assert not compared
+
+
+def test_labels_of_questions_that_did_not_move_are_renewed_by_another_classifier(
+    world: World, looks: list[Moved]
+) -> None:
     train(world.database, QUERY, TrainSettings(), Silent())
     world.sync()
-    world.sync()
-    assert len(compared) == 1, "a new classifier is a move"
-    world.run("DELETE FROM labels WHERE question_id = 3")
-    assert world.sync().labelled == 1
+    world.put({3: "t3 edited"})
+    train(world.database, QUERY, TrainSettings(seed=1), Silent(), activate=True)
+    assert world.sync().labelled == 10
+    assert looks[-1] is Moved.SOME
+    _assert_nothing_due(world)
 
 
 def test_status_says_the_same_without_comparing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     train(world.database, QUERY, TrainSettings(), Silent())
     world.sync()
     short = status.status(world.database)
-    monkeypatch.setattr(moved, "nothing", lambda *_: False)
+    monkeypatch.setattr(moved, "glance", lambda *_: moved.NO_LOOK)
     assert status.status(world.database) == short
     assert (short.rows, short.labelled, short.stale) == (10, 10, 0)
     monkeypatch.undo()
@@ -140,7 +153,7 @@ def test_status_says_the_same_without_comparing(world: World, monkeypatch: pytes
 def _assert_nothing_due(world: World) -> None:
     """Compare all, as nobody does who believes the fingerprints."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(moved, "nothing", lambda *_: False)
+        patch.setattr(moved, "glance", lambda *_: moved.NO_LOOK)
         found = status.status(world.database)
     assert (found.new, found.changed, found.gone, found.due, found.stale) == (0, 0, 0, 0, 0)
     assert found.labelled == found.rows
