@@ -3,8 +3,9 @@
     python benchmarks/data_path.py
     python benchmarks/data_path.py --vectors 100000 --classes 20 --rounds 5 --json
     python benchmarks/data_path.py --db-url postgresql://localhost/postgres --memory
+    python benchmarks/data_path.py --vectors 200000 --classes 2 --alone
 
-In: the block writer of `tagdb sync` (binary COPY into a staging table, then INSERT), beside psycopg2's execute_values
+In: the block writer of `tagdb sync` (binary COPY), beside psycopg2's execute_values
 with pgvector's adapter and two ways of SQLAlchemy's ORM; same table, same checks and keys, one commit a block.
 Out: binary COPY beside a server-side cursor with pgvector's adapter and an ORM select, all of one partition.
 Labels: the statements of `tagdb predict` beside COPY and scikit-learn's predict_proba with the same weights.
@@ -22,6 +23,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -71,9 +73,10 @@ def trained(path: DataPath) -> DataPath:
     return replace(path, classifier=result.classifier)
 
 
-def measure(path: DataPath, part: str, rounds: int, *, memory: bool) -> list[dict[str, Any]]:
-    """Take the ways of one part in turns; return a row of the table for each."""
-    seconds = interleaved(rounds, path.ways()[part], before=partial(path.make_room, part))
+def measure(path: DataPath, part: str, rounds: int, *, memory: bool, alone: bool = False) -> list[dict[str, Any]]:
+    """Take the ways of one part in turns, or tagdb's `alone`; return a row of the table for each."""
+    ways = dict(islice(path.ways()[part].items(), 1 if alone else None))
+    seconds = interleaved(rounds, ways, before=partial(path.make_room, part))
     typical = medians(seconds)
     ours = next(iter(typical.values()))
     return [
@@ -166,11 +169,13 @@ def run(database: Database, arguments: argparse.Namespace) -> dict[str, Any]:
     """Do all of it in an empty database; return the rows of the table and the largest differences."""
     rows = round(arguments.vectors * arguments.rows_per_text)
     path = prepare(database, arguments.vectors, arguments.dim, arguments.classes, rows)
-    measured = partial(measure, rounds=arguments.rounds, memory=arguments.memory)
+    measured = partial(measure, rounds=arguments.rounds, memory=arguments.memory, alone=arguments.alone)
     results = measured(path, "in")
     path = trained(path)
     for part in ("out", "labels written", "labels computed"):
         results += measured(path, part)
+    if arguments.alone:
+        return {"results": results, "largest difference": {}}
     differences = {"vectors": vector_difference(path), "probabilities": label_difference(path)}
     return {"results": results, "largest difference": differences}
 
@@ -188,7 +193,8 @@ def main() -> None:
     print(f"{arguments.vectors:,} vectors of {arguments.dim:,}, {arguments.classes} classes", end="")
     print(f", {arguments.rounds} rounds\n")
     print_table(report["results"], list(report["results"][0]))
-    print("\nlargest difference:", ", ".join(f"{k} {v:.1e}" for k, v in report["largest difference"].items()))
+    if differences := report["largest difference"]:
+        print("\nlargest difference:", ", ".join(f"{k} {v:.1e}" for k, v in differences.items()))
 
 
 def _arguments() -> argparse.Namespace:
@@ -198,6 +204,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--classes", type=int, default=20)
     parser.add_argument("--rows-per-text", type=float, default=2, help="questions for each distinct text (default: 2)")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--alone", action="store_true", help="tagdb's way only, compared with nothing")
     parser.add_argument(
         "--memory", action="store_true", help="run each once more, in a process of its own, for its peak"
     )

@@ -28,7 +28,7 @@ from tagdb.pipeline.predict import write_labels
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
-WRITERS = ("tagdb sync: COPY, staged", "execute_values", "ORM insert(), dicts", "ORM add_all()")
+WRITERS = ("tagdb sync: COPY", "execute_values", "ORM insert(), dicts", "ORM add_all()")
 POOL = 2 * FIRST_BLOCK
 ROWS_AT_ONCE = 2_000
 WEIGHTS = "SELECT class, coef, intercept FROM tagdb.classifier_weight WHERE classifier_id = :id ORDER BY position"

@@ -1,6 +1,7 @@
 """How much of a table is the same again: distinct texts and trie nodes over the number of rows.
 
     python benchmarks/sharing.py tagdataset.csv:tags titles_tags.tsv:title
+    python benchmarks/sharing.py tagdataset.csv:tags --plot docs/sharing.png
 
 This decides what embedding costs, and no model is needed to count it. At each power of ten: distinct texts, their
 tokens, and the prefixes and suffixes that an encoder has to evaluate, had it all texts at once and in the blocks of
@@ -13,12 +14,15 @@ import argparse
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 from encoder_peers import corpus_argument, read_texts
 from measuring import print_table
 from random_weights import STARTER
 
+from tagdb import pictures
 from tagdb.elmo.spec import read_description
 from tagdb.elmo.tokenizers import find_tokenizer
 from tagdb.elmo.tries import TokenRows, trie_levels
@@ -45,11 +49,15 @@ class Shared:
 def main() -> None:
     """Count and print."""
     arguments = _arguments()
+    if arguments.plot:
+        pictures.require_drawable(arguments.plot)
     counted = [
         each
         for path, column in arguments.corpora
         for each in count(f"{path.name}:{column}", read_texts(path, column), arguments.block)
     ]
+    if arguments.plot:
+        plot(counted, arguments.plot)
     if arguments.json:
         print(json.dumps([asdict(each) for each in counted], indent=2))
     else:
@@ -113,10 +121,33 @@ def _nodes_and_parents(rows: TokenRows, texts_in_trie: int) -> tuple[int, int]:
     return nodes, parents
 
 
+def plot(counted: Sequence[Shared], path: Path) -> None:
+    """Draw, over the rows, how many distinct texts, tokens in them and trie nodes there are for each row."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for corpus, group in groupby(counted, lambda each: each.corpus):
+        points = list(group)
+        for name, line, counts in (
+            ("tokens of distinct texts, in two directions", "^--", [2 * each.tokens for each in points]),
+            ("trie nodes", "o-", [each.blocked_nodes for each in points]),
+            ("distinct texts", "s-", [each.texts for each in points]),
+        ):
+            shares = [count / each.rows for count, each in zip(counts, points, strict=True)]
+            axes.plot([each.rows for each in points], shares, line, label=f"{name} ({corpus})")
+    axes.set(xscale="log", xlabel="rows", ylabel="for each row")
+    axes.set_ylim(bottom=0)
+    axes.grid(color="#e4e7eb")
+    axes.legend(frameon=False)
+    pictures.save(figure, path)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpora", nargs="+", type=corpus_argument, metavar="FILE:COLUMN")
     parser.add_argument("--block", type=int, default=32_768, help="texts that sync embeds together")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the curve as .png, .svg or .pdf")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 

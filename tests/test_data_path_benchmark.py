@@ -52,7 +52,15 @@ def test_every_way_moves_the_same_vectors_and_gives_the_same_labels(
 ) -> None:
     monkeypatch.setattr(data_path_ways, "FIRST_BLOCK", 64)
     monkeypatch.setattr(data_path_ways, "POOL", 128)
-    sizes = {"vectors": VECTORS, "dim": DIM, "classes": classes, "rows_per_text": 2, "rounds": 2, "memory": False}
+    sizes = {
+        "vectors": VECTORS,
+        "dim": DIM,
+        "classes": classes,
+        "rows_per_text": 2,
+        "rounds": 2,
+        "memory": False,
+        "alone": False,
+    }
     report = data_path.run(database, argparse.Namespace(**sizes))
     parts = [row["part"] for row in report["results"]]
     assert {part: parts.count(part) for part in parts} == {

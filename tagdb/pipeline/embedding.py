@@ -23,7 +23,10 @@ DEFAULT_MAX_TOKENS = 512
 FIRST_BLOCK = 8192
 LARGEST_BLOCK_BYTES = 2**28
 BLOCK_SECONDS = 10.0
-"""Blocks grow while one takes less: neighbours in large blocks share more, but a killed run loses the block at hand."""
+BLOCK_SHARE = 1 / 32
+"""Blocks grow while one takes less time, or is a smaller share of all that is due: neighbours in large blocks share
+more of their prefixes and suffixes, but a killed run loses the block at hand.
+"""
 
 NO_TOKEN = "no token"  # noqa: S105
 
@@ -94,8 +97,8 @@ def embed_due(
 ) -> None:
     """Embed every text that has neither a vector of `embedder` nor a recorded failure, at most `limit` of them.
 
-    Each block, of `block_size` texts or of as many as take about `BLOCK_SECONDS`, commits on its own and is counted in
-    `done` then, whatever becomes of the next one. The model is loaded only when something is due.
+    Each block, of `block_size` texts or of as many as take some seconds or a little of all the time, commits on its own
+    and is counted in `done` then, whatever becomes of the next one. The model is loaded only when something is due.
     """
     session.execute("sync.stage_due_texts", embedder=embedder.id, limit=limit)
     session.execute("sync.index_due_texts")
@@ -106,7 +109,7 @@ def embed_due(
         started = time.perf_counter()
         with database.session() as writing, reporter.step("embedding", done.due, "texts") as progress:
             store = partial(store_block, writing, embedder.id, done)
-            _embed_blocks(session, encoder, store, max_tokens, block_size, progress)
+            _embed_blocks(session, encoder, store, done.due, max_tokens, block_size, progress)
         done.seconds = time.perf_counter() - started
         session.execute("sync.analyze_vectors")
     session.execute("sync.drop_due")
@@ -116,6 +119,7 @@ def _embed_blocks(
     session: Session,
     encoder: Embedder,
     store: Callable[[Block], None],
+    due: int,
     max_tokens: int,
     fixed_size: int | None,
     progress: Progress,
@@ -140,7 +144,8 @@ def _embed_blocks(
                 storing.result()
             storing = storer.submit(store, block)
             progress.advance(block.size)
-            if fixed_size is None and time.perf_counter() - started < BLOCK_SECONDS / 2:
+            quick = time.perf_counter() - started < BLOCK_SECONDS / 2
+            if fixed_size is None and (quick or 2 * size <= BLOCK_SHARE * due):
                 size = min(2 * size, largest)
         if storing:
             storing.result()

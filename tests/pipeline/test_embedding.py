@@ -78,10 +78,14 @@ def test_block_size_changes_no_vector(world: World) -> None:
     assert_same_vectors(small, world.vectors())
 
 
-@pytest.mark.parametrize(("seconds", "sizes"), [(60.0, [2, 2, 4, 8, 8, 1]), (0.0, [2] * 12 + [1])])
-def test_blocks_grow_to_the_largest_while_they_take_little_time(
-    world: World, monkeypatch: pytest.MonkeyPatch, seconds: float, sizes: list[int]
+@pytest.mark.parametrize(
+    ("seconds", "share", "sizes"),
+    [(60.0, 0, [2, 2, 4, 8, 8, 1]), (0.0, 0, [2] * 12 + [1]), (0.0, 1 / 4, [2, 2, 4, 4, 4, 4, 4, 1])],
+)
+def test_blocks_grow_to_the_largest_while_they_take_little_time_or_little_of_it_all(
+    world: World, monkeypatch: pytest.MonkeyPatch, seconds: float, share: float, sizes: list[int]
 ) -> None:
+    monkeypatch.setattr(embedding, "BLOCK_SHARE", share)
     monkeypatch.setattr(embedding, "FIRST_BLOCK", 2)
     monkeypatch.setattr(embedding, "BLOCK_SECONDS", seconds)
     monkeypatch.setattr(embedding, "LARGEST_BLOCK_BYTES", 8 * 4 * 1024)
