@@ -7,18 +7,21 @@ SELECT concat_ws(' ',
 FROM pg_class s, pg_class t
 WHERE s.oid = to_regclass('tagdb.source') AND obj_description(s.oid, 'pg_class') = ANY (:presets)
     AND t.oid = to_regclass('tagdb.source_tag') AND obj_description(t.oid, 'pg_class') IN ('preset', 'stand-in')
+    AND has_table_privilege('tagdb.source_band', 'SELECT')
 
 -- name: tables
 -- What the views read. A table is plain when its own rows are all that is read of it, and are read whole; it is indexed
 -- when each of its rows is found by the id of a question.
 SELECT CAST(CAST(c.oid AS regclass) AS text) AS name, u.key,
-    a.attnum IS NOT NULL AND c.relkind IN ('r', 'm') AND NOT c.relhassubclass AND NOT c.relrowsecurity AS plain,
+    a.attnum IS NOT NULL AND c.relkind IN ('r', 'm') AND NOT c.relhassubclass AND NOT c.relrowsecurity
+        AND has_table_privilege(c.oid, 'SELECT') AND h.amname = 'heap' AS plain,
     a.atttypid = 'bigint'::regtype AND a.attnotnull AND EXISTS (
         SELECT
         FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
         WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum AND i.indpred IS NULL AND i.indisvalid
             AND m.amname = 'btree') AS indexed
 FROM pg_class c
+LEFT JOIN pg_am h ON h.oid = c.relam
 LEFT JOIN (VALUES (to_regclass('questions'), 'id'), (to_regclass('tags'), 'question_id')) AS u (oid, key)
     ON u.oid = c.oid
 LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = u.key AND NOT a.attisdropped
@@ -48,6 +51,10 @@ SELECT EXISTS (
     FULL JOIN tagdb.source_band b USING (band)
     WHERE n.fingerprint IS DISTINCT FROM b.fingerprint)
 
+-- name: unmoved_since
+-- A table's fingerprint is that of its bands together, and takes less time without them.
+SELECT (SELECT bit_xor(version) FROM {versions} v) IS NOT DISTINCT FROM (SELECT bit_xor(fingerprint) FROM band_now)
+
 -- name: stage_moved_bands
 CREATE TEMP TABLE moved_band AS
 SELECT band
@@ -55,7 +62,9 @@ FROM band_now n FULL JOIN tagdb.source_band b USING (band)
 WHERE n.fingerprint IS DISTINCT FROM b.fingerprint
 
 -- name: count_moved_bands
-SELECT (SELECT count(*) FROM moved_band) AS moved, (SELECT count(*) FROM band_now) AS bands
+SELECT
+    (SELECT count(*) FROM moved_band) AS moved,
+    (SELECT reltuples FROM pg_class WHERE oid = 'tagdb.question'::regclass) AS questions
 
 -- name: stage_moved
 -- All ids of a band: which of them are questions, the look-ups tell.
@@ -71,6 +80,9 @@ ANALYZE moved
 -- name: moved_questions
 (SELECT q.* FROM moved JOIN tagdb.question q USING (question_id))
 
+-- name: moved_texts
+(SELECT DISTINCT t.id FROM moved JOIN tagdb.question q USING (question_id) JOIN tagdb.text t ON t.id = q.text_id)
+
 -- name: moved_labels
 (SELECT l.* FROM moved JOIN tagdb.labels l USING (question_id))
 
@@ -85,9 +97,11 @@ DELETE FROM tagdb.source_band b WHERE NOT EXISTS (SELECT FROM band_now n WHERE n
 
 -- name: upsert_bands
 INSERT INTO tagdb.source_band AS b (band, fingerprint)
-SELECT band, fingerprint FROM band_now ORDER BY band
+SELECT n.band, n.fingerprint
+FROM band_now n
+WHERE NOT EXISTS (SELECT FROM tagdb.source_band b WHERE b.band = n.band AND b.fingerprint = n.fingerprint)
+ORDER BY n.band
 ON CONFLICT (band) DO UPDATE SET fingerprint = EXCLUDED.fingerprint
-WHERE b.fingerprint <> EXCLUDED.fingerprint
 
 -- name: at_last_sync
 SELECT detail->'fingerprints' AS fingerprints

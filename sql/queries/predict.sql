@@ -15,7 +15,7 @@ FROM (SELECT question_id, text_id FROM {questions} q ORDER BY question_id) q
 FULL JOIN (SELECT question_id, classifier_id, text_id FROM {labels} l ORDER BY question_id) l USING (question_id)
 LEFT JOIN (
     SELECT t.id
-    FROM tagdb.text t
+    FROM {texts} t
     WHERE NOT EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = t.id AND v.embedder_id = {embedder})
 ) w ON w.id = q.text_id
 WHERE CASE

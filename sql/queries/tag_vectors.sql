@@ -120,8 +120,9 @@ SELECT DISTINCT :embedder, tag, 0, 0, array_fill(0::real, ARRAY[CAST(:dim AS int
 ON CONFLICT (embedder_id, tag) DO NOTHING
 
 -- name: stage_movable
--- The tags whose members of before are, by the checksum, those of now but for the moves: nothing else has changed in
--- them, and which tags the questions had was guessed right. Tags reach their last step in different syncs.
+-- The tags whose members of before are, by the checksum, those of now but for the moves: where every tag's checksum was
+-- taken, it says that nothing else has changed in them, and that which tags the questions had was guessed right. Tags
+-- reach their last step in different syncs.
 CREATE TEMP TABLE movable ON COMMIT DROP AS
 SELECT s.tag, s.members, t.questions + m.questions AS questions, m.moves
 FROM (
@@ -166,6 +167,20 @@ WHERE t.embedder_id = :embedder AND t.tag = m.tag
 
 -- name: delete_moved
 DELETE FROM tagdb.stale_tag s USING movable m WHERE m.tag = s.tag
+
+-- name: renew_members
+-- Of the centroids that are to be averaged: the checksum and the average have to be of the same pairs.
+UPDATE tagdb.stale_tag s
+SET members = n.members
+FROM (
+    SELECT st.tag, CAST(sum(hashint8extended(q.question_id, q.text_id)) % 9223372036854775808 AS bigint) AS members
+    FROM tagdb.source_tag st
+    JOIN tagdb.stale_tag USING (tag)
+    JOIN tagdb.question q USING (question_id)
+    JOIN tagdb.text_vector v ON v.text_id = q.text_id AND v.embedder_id = :embedder
+    GROUP BY st.tag
+) n
+WHERE n.tag = s.tag
 
 -- name: drop_staged
 DROP TABLE IF EXISTS pg_temp.joining, pg_temp.left_tag, pg_temp.left_vector

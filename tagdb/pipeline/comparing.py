@@ -94,7 +94,7 @@ def apply(session: Session, reporter: Reporter) -> None:
     """Make `text` and `question` say what the source says, in one transaction."""
     with reporter.step("storing texts"), session.transaction():
         session.execute("sync.analyze_changes")
-        tag_vectors.stage_moves(session)
+        tag_vectors.keep_aside(session)
         session.execute("sync.stage_texts")
         filling = _begin_filling(session)
         session.execute("sync.insert_texts")

@@ -1,5 +1,5 @@
-"""Which questions' rows have moved since a sync that left nothing to do: a look at which rows there are, not at what
-they say.
+"""Which questions' rows have moved since a sync that left nothing to do: a look at which rows there are, not at their
+content.
 
 To compare the texts of millions of questions takes several times as long as to fingerprint where their rows lie and
 which transactions wrote them. Bands of neighbouring question ids have fingerprints of their own: where one differs, the
@@ -22,11 +22,13 @@ BAND_BITS = 6
 """A band has 2^6 ids: each that moved costs as many look-ups, and all fingerprints a row each."""
 
 LARGEST_SHARE = 1 / 8
-"""With more of the bands moved than this, to look each question up takes longer than to read all."""
+"""With more look-ups than this share of the questions, reading all of them takes less time."""
 
-_TEXTS = ("text", "question")
-_VECTORS = ("text_vector", "failure", "tag_vector", "embedder")
-_LABELS = ("classifier", "classifier_weight", "labels")
+TEXTS = ("text", "question")
+VECTORS = ("text_vector", "failure", "embedder")
+CENTROIDS = ("tag_vector",)
+LABELS = ("classifier", "classifier_weight", "labels")
+UNSURE = ""  # what no fingerprint is
 
 
 class Moved(Enum):
@@ -42,19 +44,19 @@ class Look:
     """What a look at the rows says, and what has to be remembered of it once everything is up to date.
 
     `views` is None where rows do not tell all: with SQL of the user's own, which may depend on the time, say, or on
-    tables that are views, foreign, inherited from or seen in part. `tables` are the fingerprints of tagdb's own when
-    all in them was up to date, before the rows in `moved`; labels may have become others since, or the classifier.
+    tables that are views, foreign, inherited from or seen in part. `tables` are the fingerprints of tagdb's own as of
+    the last complete sync; those of texts and vectors are the same still, and `all_as_before` says whether all are.
     """
 
     moved: Moved
     views: str | None = None
     tables: Mapping[str, str] = field(default_factory=dict)
-    labels_moved: bool = True
+    all_as_before: bool = False
 
     @property
     def nothing_moved(self) -> bool:
         """Whether everything is as the last sync left it that left nothing to do."""
-        return self.moved is Moved.NONE and not self.labels_moved
+        return self.moved is Moved.NONE and self.all_as_before
 
 
 NO_LOOK = Look(Moved.UNKNOWN)
@@ -63,7 +65,8 @@ NO_LOOK = Look(Moved.UNKNOWN)
 def look(session: Session, max_tokens: int) -> Look:
     """Fingerprint the user's rows and stage what moved: inside the transaction, and before texts are compared.
 
-    What changes between this and the comparison is found by the next sync.
+    A text that changes between this and the comparison is compared by the next sync again. What changes later,
+    `remember` has to tell.
     """
     tables, views = _readable_tables(session)
     if views is None:
@@ -72,58 +75,55 @@ def look(session: Session, max_tokens: int) -> Look:
     last = _last_sync(session, views, max_tokens)
     if last is None:
         return Look(Moved.UNKNOWN, views)
-    labels_moved = _differs(session, last, _LABELS)
+    all_as_before = _same(session, last, (*CENTROIDS, *LABELS))
     session.execute("moved.stage_moved_bands")
     count = session.row("moved.count_moved_bands")
     assert count is not None
     if not count.moved:
-        return Look(Moved.NONE, views, last, labels_moved)
-    if count.moved > LARGEST_SHARE * count.bands or not all(table.indexed for table in tables):
+        return Look(Moved.NONE, views, last, all_as_before)
+    if (count.moved << BAND_BITS) > LARGEST_SHARE * count.questions or not all(table.indexed for table in tables):
         return Look(Moved.UNKNOWN, views)
     session.run_script(queries.topic("moved")["stage_moved"].format(bits=BAND_BITS))
-    return Look(Moved.SOME, views, last, labels_moved)
+    return Look(Moved.SOME, views, last, all_as_before)
 
 
 def glance(session: Session, max_tokens: int) -> Look:
     """Look without staging anything: whether some or all questions would have to be compared is not told apart."""
     tables, views = _readable_tables(session)
     last = None if views is None else _last_sync(session, views, max_tokens)
-    if last is None or session.rows_of(_of_rows("any_moved", tables).replace(":", "\\:"), {})[0][0]:
+    if last is None or _one(session, _of_rows("any_moved", tables)):
         return NO_LOOK
-    return Look(Moved.NONE, views, last, _differs(session, last, _LABELS))
+    return Look(Moved.NONE, views, last, _same(session, last, (*CENTROIDS, *LABELS)))
 
 
-def centroids_as_before(session: Session, look: Look) -> bool:
-    """Return whether centroids are as they were when all was up to date, before the rows in `moved`."""
-    return look.moved is not Moved.UNKNOWN and not _differs(session, look.tables, ["tag_vector"])
+def as_before(session: Session, look: Look, tables: Iterable[str]) -> bool:
+    """Return whether tables of tagdb are as a complete sync left them, before the questions moved that `look` found."""
+    return look.moved is not Moved.UNKNOWN and _same(session, look.tables, tables)
 
 
-def labels_as_before(session: Session, look: Look) -> bool:
-    """Return whether labels and classifier are as they were when all was up to date, before the rows in `moved`."""
-    return look.moved is not Moved.UNKNOWN and not _differs(session, look.tables, _LABELS)
+def fingerprints(session: Session, tables: Iterable[str]) -> dict[str, str]:
+    """Tell what is in tables of tagdb apart from any other content of them.
 
-
-def texts_fingerprints(session: Session) -> dict[str, str]:
-    """Tell the stored texts, and who has them, apart from any other state of them.
-
-    Taken when they are what the source says, and once more at the end: what tagdb stores, anybody may delete by hand.
+    Taken as soon as they are up to date: what tagdb stores, anybody may delete by hand.
     """
-    return {table: _fingerprint(session, table) for table in _TEXTS}
+    return {table: _fingerprint(session, table) for table in tables}
 
 
-def remember(session: Session, views: str, texts: Mapping[str, str], max_tokens: int) -> dict[str, Any]:
+def remember(session: Session, look: Look, made: Mapping[str, str], max_tokens: int) -> dict[str, Any]:
     """Keep the staged fingerprints as those of a sync that left nothing to do; return what its run has to note.
 
     Under the lock that keeps other commands away. A kill before the run is noted leaves fingerprints that belong to no
-    run, so that the next sync compares everything.
+    run, so that the next sync compares everything. If rows moved meanwhile, centroids may rest on other tags than texts
+    do, and the next sync takes every tag's checksum.
     """
+    assert look.views is not None
+    tables, _ = _readable_tables(session)
+    if tables and not _one(session, _of_rows("unmoved_since", tables)):
+        made = {**made, **dict.fromkeys(CENTROIDS, UNSURE)}
     with session.transaction():
         session.execute("moved.delete_bands")
         session.execute("moved.upsert_bands")
-        return {
-            "source": _source_fingerprint(session, views, max_tokens),
-            "tables": {**texts, **{table: _fingerprint(session, table) for table in (*_VECTORS, *_LABELS)}},
-        }
+        return {"source": _source_fingerprint(session, look.views, max_tokens), "tables": dict(made)}
 
 
 def _readable_tables(session: Session) -> tuple[Sequence[Row], str | None]:
@@ -145,11 +145,11 @@ def _last_sync(session: Session, views: str, max_tokens: int) -> Mapping[str, st
     if last is None or last["source"] != _source_fingerprint(session, views, max_tokens):
         return None
     tables: dict[str, str] = last["tables"]
-    return None if _differs(session, tables, (*_TEXTS, *_VECTORS)) else tables
+    return tables if _same(session, tables, (*TEXTS, *VECTORS)) else None
 
 
-def _differs(session: Session, before: Mapping[str, str], tables: Iterable[str]) -> bool:
-    return any(before[table] != _fingerprint(session, table) for table in tables)
+def _same(session: Session, before: Mapping[str, str], tables: Iterable[str]) -> bool:
+    return all(before[table] == _fingerprint(session, table) for table in tables)
 
 
 def _source_fingerprint(session: Session, views: str, max_tokens: int) -> str:
@@ -158,5 +158,8 @@ def _source_fingerprint(session: Session, views: str, max_tokens: int) -> str:
 
 
 def _fingerprint(session: Session, table: str) -> str:
-    statement = queries.topic("moved")["fingerprint"].format(table=table)
-    return str(session.rows_of(statement, {})[0][0])
+    return str(_one(session, queries.topic("moved")["fingerprint"].format(table=table)))
+
+
+def _one(session: Session, sql: str) -> Any:
+    return session.rows_of(sql.replace(":", "\\:"), {})[0][0]

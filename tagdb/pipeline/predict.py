@@ -87,8 +87,8 @@ def write_labels(session: Session, look: Look = moved.NO_LOOK) -> PredictResult 
 
 
 def _create_stale(session: Session, embedder: int, classifier: int, look: Look) -> None:
-    questions, labels = "tagdb.question", "tagdb.labels"
-    if look.moved is Moved.SOME and moved.labels_as_before(session, look):
-        questions, labels = (queries.topic("moved")[name] for name in ("moved_questions", "moved_labels"))
+    relations = {"questions": "tagdb.question", "labels": "tagdb.labels", "texts": "tagdb.text"}
+    if look.moved is Moved.SOME and moved.as_before(session, look, moved.LABELS):
+        relations = {name: queries.topic("moved")[f"moved_{name}"] for name in relations}
     statement = queries.topic("predict")["create_stale"]
-    session.run_script(statement.format(embedder=embedder, classifier=classifier, questions=questions, labels=labels))
+    session.run_script(statement.format(embedder=embedder, classifier=classifier, **relations))

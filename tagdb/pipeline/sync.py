@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tagdb.db.connection import Database, Session
@@ -14,6 +13,7 @@ from tagdb.pipeline.comparing import Changes, Compared
 from tagdb.pipeline.embedders import StoredEmbedder
 from tagdb.pipeline.embedding import NO_TOKEN, Embedded
 from tagdb.pipeline.locking import exclusive
+from tagdb.pipeline.moved import Look
 from tagdb.pipeline.recording import Counts, recorded
 
 __all__ = ["PRESETS", "Changes", "Choice", "Plan", "SyncResult", "plan", "sync"]
@@ -119,10 +119,10 @@ def sync(
     with database.session() as session, exclusive(session), recorded(session, "sync", args) as counts:
         compared = comparing.compare(session, choice, max_tokens, reporter)
         result = SyncResult(compared.changes, Embedded(), compared.embedder.name)
-        texts = None
+        made: dict[str, str] = {}
         try:
             if not compared.look.nothing_moved:
-                texts = _bring_up_to_date(
+                made = _bring_up_to_date(
                     database,
                     session,
                     compared,
@@ -136,8 +136,8 @@ def sync(
             if index and not result.texts_left:
                 _index(database, session, compared.embedder, result, reporter)
             embedders.drop_unused(session, reporter)
-            if texts and not (result.texts_left or result.label_fault):
-                _remember_rows(session, compared, texts, max_tokens, counts)
+            if made and compared.look.views and not (result.texts_left or result.label_fault):
+                _remember(session, compared, made, max_tokens, counts)
         finally:
             _count(counts, result, compared.embedder)
         return result
@@ -154,14 +154,16 @@ def _bring_up_to_date(
     max_tokens: int,
     block_size: int | None,
     index: bool,
-) -> Mapping[str, str] | None:
-    """Do all that is due, and return the fingerprints of the texts it was done for, where that is worth knowing."""
-    embedder = compared.embedder
+) -> dict[str, str]:
+    """Do all that is due, and return the fingerprints of what was made, each as soon as it is up to date."""
+    embedder, look = compared.embedder, compared.look
     with embedding.loading(embedder, ahead=compared.changes.written > 0) as load:
         if compared.changes.total:
             comparing.apply(session, reporter)
-        texts = moved.texts_fingerprints(session) if compared.look.views else None
+        made = moved.fingerprints(session, moved.TEXTS) if look.views else {}
         session.execute("sync.drop_changes")
+        if not moved.as_before(session, look, ["failure"]):
+            look = moved.NO_LOOK  # texts that failed may get vectors now, of questions that have not moved
         if due := session.scalar("sync.count_due_texts", embedder=embedder.id):
             if index and (limit is None or due <= limit):
                 _make_way(session, embedder, due)
@@ -177,23 +179,22 @@ def _bring_up_to_date(
                 block_size=block_size,
             )
             result.texts_left = due - result.embedded.texts - sum(result.embedded.failed.values())
-    _average(session, compared, result, reporter)
+    _average(session, embedder, look, result, reporter)
+    if made:
+        made |= moved.fingerprints(session, moved.CENTROIDS)
     if not result.texts_left and not embedder.active:
         _switch(database, session, embedder, result, reporter, index=index)
-    _predict(session, compared, result, reporter)
-    return texts
+    _predict(session, look, result, reporter)
+    if made:
+        made |= moved.fingerprints(session, moved.LABELS)
+    return made
 
 
-def _remember_rows(
-    session: Session, compared: Compared, texts: Mapping[str, str], max_tokens: int, counts: Counts
-) -> None:
+def _remember(session: Session, compared: Compared, made: dict[str, str], max_tokens: int, counts: Counts) -> None:
     """Note which rows a sync that left nothing to do rests on, unless somebody has deleted some of them meanwhile."""
-    if (
-        compared.look.views
-        and texts == moved.texts_fingerprints(session)
-        and not session.scalar("sync.count_due_texts", embedder=compared.embedder.id)
-    ):
-        counts.detail["fingerprints"] = moved.remember(session, compared.look.views, texts, max_tokens)
+    texts, vectors = (moved.fingerprints(session, tables) for tables in (moved.TEXTS, moved.VECTORS))
+    if texts.items() <= made.items() and not session.scalar("sync.count_due_texts", embedder=compared.embedder.id):
+        counts.detail["fingerprints"] = moved.remember(session, compared.look, made | vectors, max_tokens)
 
 
 def _make_way(session: Session, embedder: StoredEmbedder, due: int) -> None:
@@ -207,12 +208,12 @@ def _make_way(session: Session, embedder: StoredEmbedder, due: int) -> None:
             indexing.drop_one(session, each)
 
 
-def _average(session: Session, compared: Compared, result: SyncResult, reporter: Reporter) -> None:
+def _average(session: Session, embedder: StoredEmbedder, look: Look, result: SyncResult, reporter: Reporter) -> None:
     """Renew tag centroids: those that are read, or that are about to be because no text lacks a vector."""
-    read = embedders.active(session) if result.texts_left else compared.embedder
+    read = embedders.active(session) if result.texts_left else embedder
     assert read is not None
     with reporter.step("averaging tags"):
-        result.tags, result.tags_removed = tag_vectors.refresh(session, read, compared.look)
+        result.tags, result.tags_removed = tag_vectors.refresh(session, read, look)
 
 
 def _switch(
@@ -231,10 +232,10 @@ def _switch(
     reporter.say(f"everything reads embedder {embedder.name!r} now")
 
 
-def _predict(session: Session, compared: Compared, result: SyncResult, reporter: Reporter) -> None:
+def _predict(session: Session, look: Look, result: SyncResult, reporter: Reporter) -> None:
     try:
         with reporter.step("predicting"):
-            predicted = predict.write_labels(session, compared.look)
+            predicted = predict.write_labels(session, look)
     except InputRefused as fault:
         result.label_fault = fault
     else:

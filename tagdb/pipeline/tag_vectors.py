@@ -26,7 +26,7 @@ all roundings went one way, they came to e * 64 * 2^-24 = 1e-5 of the tag's larg
 """
 
 
-def stage_moves(session: Session) -> None:
+def keep_aside(session: Session) -> None:
     """Keep aside what the questions in `change` were and were in: for `refresh`, before their old texts are deleted.
 
     It lies in temporary tables. When they are lost with the connection, the centroids are stale and averaged anew.
@@ -47,12 +47,13 @@ def refresh(session: Session, embedder: StoredEmbedder, look: Look = moved.NO_LO
     """
     with session.transaction():
         session.execute("tag_vectors.freeze")
-        if look.moved is Moved.NONE and moved.centroids_as_before(session, look):
+        if look.moved is Moved.NONE and moved.as_before(session, look, moved.CENTROIDS):
             return 0, 0
         staged = session.scalar("tag_vectors.has_staged")
         if staged:
             session.execute("tag_vectors.stage_moves", embedder=embedder.id)
-        if staged and _moves_tell(session, embedder, look):
+        told_by_moves = bool(staged) and _moves_tell(session, embedder, look)
+        if told_by_moves:
             removed = session.execute("tag_vectors.delete_left", embedder=embedder.id)
             session.execute("tag_vectors.create_stale_moved", embedder=embedder.id)
         else:
@@ -64,6 +65,8 @@ def refresh(session: Session, embedder: StoredEmbedder, look: Look = moved.NO_LO
             session.execute("tag_vectors.analyze_stale")
             done = _move(session, embedder) if staged else 0
             if done < stale:
+                if told_by_moves:
+                    session.execute("tag_vectors.renew_members", embedder=embedder.id)
                 _average(session, embedder)
         session.execute("tag_vectors.drop_work")
         session.execute("tag_vectors.drop_staged")
@@ -75,7 +78,7 @@ def refresh(session: Session, embedder: StoredEmbedder, look: Look = moved.NO_LO
 def _moves_tell(session: Session, embedder: StoredEmbedder, look: Look) -> bool:
     return (
         source.current(session) == "tags"
-        and moved.centroids_as_before(session, look)
+        and moved.as_before(session, look, moved.CENTROIDS)
         and bool(session.scalar("tag_vectors.moves_tell", embedder=embedder.id))
     )
 

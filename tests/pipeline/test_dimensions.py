@@ -116,7 +116,8 @@ def test_partitions_of_other_embedders_are_left_out_of_the_plan(filled: Database
     topic, _, query = name.partition(".")
     statement = queries.topic(topic)[query].replace("ON COMMIT DROP", "")
     if query == "create_stale":
-        statement = statement.format(embedder=1, classifier=1, questions="tagdb.question", labels="tagdb.labels")
+        relations = {"questions": "tagdb.question", "labels": "tagdb.labels", "texts": "tagdb.text"}
+        statement = statement.format(embedder=1, classifier=1, **relations)
     with filled.session() as session, session.rehearsal():
         session.execute("train.create_rows")
         plan = [row[0] for row in session.rows_of(f"EXPLAIN {statement}", {"embedder": 1, **STATEMENTS[name]})]

@@ -105,13 +105,17 @@ def _refuse_poison(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @given(
     preset=st.sampled_from(["tags", "title"]),
-    share=st.sampled_from([0, 1]),
+    share=st.sampled_from([0, 1e9]),
     edits=st.lists(st.lists(_EDIT, min_size=1, max_size=4), min_size=2, max_size=6),
 )
-@example(preset="tags", share=1, edits=[[("put", 1, "a a b"), ("put", 2, "a")], [("put", 1, "a b")], [("put", 1, "b")]])
-@example(preset="tags", share=1, edits=[[("put", 1, "a")], [("put", 2, "a"), ("sync", 1, "")], [("put", 1, "a b")]])
 @example(
-    preset="title", share=1, edits=[[("put", 1, "a b")], [("put", 1, "b c"), ("title", 1, "one")], [("remove", 1, "")]]
+    preset="tags", share=1e9, edits=[[("put", 1, "a a b"), ("put", 2, "a")], [("put", 1, "a b")], [("put", 1, "b")]]
+)
+@example(preset="tags", share=1e9, edits=[[("put", 1, "a")], [("put", 2, "a"), ("sync", 1, "")], [("put", 1, "a b")]])
+@example(
+    preset="title",
+    share=1e9,
+    edits=[[("put", 1, "a b")], [("put", 1, "b c"), ("title", 1, "one")], [("remove", 1, "")]],
 )
 def test_centroids_after_any_edits_are_the_means(
     world: World, preset: str, share: float, edits: list[list[Any]]
@@ -188,7 +192,7 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return execute(self, query, **parameters)
 
     monkeypatch.setattr(Session, "execute", collect)
-    monkeypatch.setattr(moved, "LARGEST_SHARE", 1)
+    monkeypatch.setattr(moved, "LARGEST_SHARE", 1e9)
     return names
 
 
@@ -236,6 +240,32 @@ def test_centroid_that_somebody_deletes_meanwhile_comes_back(filled: World, exec
     filled.put({60: "unseen"})
     sync(filled.database, Choice("tags"), OnStep(delete_at))
     _assert_right(filled, {**QUESTIONS, 1: "popular", 60: "unseen"})
+
+
+@pytest.mark.parametrize("step", ["storing texts", "embedding", "averaging tags", "predicting"])
+@pytest.mark.parametrize("first", [True, False])
+def test_tags_that_change_during_a_sync_are_right_after_the_next(
+    filled: World, executed: list[str], step: str, first: bool
+) -> None:
+    tags = {**QUESTIONS, 1: "popular other", 60: "unseen n60"}
+
+    def edit_at(now: str) -> None:
+        if now == step:
+            filled.put({7: "n8 other", 60: "popular n60"})
+            filled.remove(9)
+
+    if first:
+        filled.forget()
+    filled.put({number: tags[number] for number in (1, 60)})
+    sync(filled.database, Choice("tags"), OnStep(edit_at))
+    tags |= {7: "n8 other", 60: "popular n60", 2: "n8 rare"}
+    del tags[9]
+    filled.put({2: "n8 rare"})
+    filled.sync()
+    _assert_right(filled, tags)
+    filled.put({3: "rare"})
+    filled.sync()
+    _assert_right(filled, {**tags, 3: "rare"})
 
 
 def test_question_whose_text_waited_for_its_vector_is_averaged_in(filled: World) -> None:
