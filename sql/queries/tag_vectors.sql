@@ -170,15 +170,21 @@ DELETE FROM tagdb.stale_tag s USING movable m WHERE m.tag = s.tag
 
 -- name: renew_members
 -- Of the centroids that are to be averaged: the checksum and the average have to be of the same pairs.
+WITH listed AS MATERIALIZED (
+    SELECT question_id, tag, count(*) AS times
+    FROM tagdb.source_tag JOIN tagdb.stale_tag USING (tag)
+    GROUP BY question_id, tag
+)
 UPDATE tagdb.stale_tag s
 SET members = n.members
 FROM (
-    SELECT st.tag, CAST(sum(hashint8extended(q.question_id, q.text_id)) % 9223372036854775808 AS bigint) AS members
-    FROM tagdb.source_tag st
-    JOIN tagdb.stale_tag USING (tag)
+    SELECT tag,
+        CAST(sum(times * CAST(hashint8extended(q.question_id, q.text_id) AS numeric)) % 9223372036854775808 AS bigint)
+            AS members
+    FROM listed
     JOIN tagdb.question q USING (question_id)
     JOIN tagdb.text_vector v ON v.text_id = q.text_id AND v.embedder_id = :embedder
-    GROUP BY st.tag
+    GROUP BY tag
 ) n
 WHERE n.tag = s.tag
 

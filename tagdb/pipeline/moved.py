@@ -45,7 +45,8 @@ class Look:
 
     `views` is None where rows do not tell all: with SQL of the user's own, which may depend on the time, say, or on
     tables that are views, foreign, inherited from or seen in part. `tables` are the fingerprints of tagdb's own as of
-    the last complete sync; those of texts and vectors are the same still, and `all_as_before` says whether all are.
+    the last complete sync; those of texts and vectors are the same still. Where no row has moved, `all_as_before` says
+    whether those of centroids and labels are too.
     """
 
     moved: Moved
@@ -75,16 +76,15 @@ def look(session: Session, max_tokens: int) -> Look:
     last = _last_sync(session, views, max_tokens)
     if last is None:
         return Look(Moved.UNKNOWN, views)
-    all_as_before = _same(session, last, (*CENTROIDS, *LABELS))
     session.execute("moved.stage_moved_bands")
     count = session.row("moved.count_moved_bands")
     assert count is not None
     if not count.moved:
-        return Look(Moved.NONE, views, last, all_as_before)
+        return Look(Moved.NONE, views, last, _same(session, last, (*CENTROIDS, *LABELS)))
     if (count.moved << BAND_BITS) > LARGEST_SHARE * count.questions or not all(table.indexed for table in tables):
         return Look(Moved.UNKNOWN, views)
     session.run_script(queries.topic("moved")["stage_moved"].format(bits=BAND_BITS))
-    return Look(Moved.SOME, views, last, all_as_before)
+    return Look(Moved.SOME, views, last)
 
 
 def glance(session: Session, max_tokens: int) -> Look:
