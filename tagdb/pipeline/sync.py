@@ -136,7 +136,7 @@ def sync(
             if index and not result.texts_left:
                 _index(database, session, compared.embedder, result, reporter)
             embedders.drop_unused(session, reporter)
-            if made and compared.look.views and not (result.texts_left or result.label_fault):
+            if made and not (result.texts_left or result.label_fault):
                 _remember(session, compared, made, max_tokens, counts)
         finally:
             _count(counts, result, compared.embedder)

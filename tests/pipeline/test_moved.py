@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import psycopg2.extensions
 import pytest
@@ -12,14 +10,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tagdb.db.connection import Database, Session
-from tagdb.elmo import Elmo
 from tagdb.errors import InputRefused
 from tagdb.models import Silent
 from tagdb.pipeline import comparing, embedders, indexing, moved, status, tag_vectors
 from tagdb.pipeline.moved import Look, Moved
 from tagdb.pipeline.sync import Choice, sync
 from tagdb.pipeline.train import TrainSettings, train
-from tests.pipeline.world import USER_TABLES, OnStep, World, load_once
+from tests.pipeline.world import USER_TABLES, OnStep, World, load_once, refuse_poison
 
 QUERY = "SELECT id AS question_id, CASE WHEN id < 5 THEN 'low' ELSE 'high' END AS label FROM questions"
 
@@ -313,16 +310,9 @@ def test_refused_text_that_somebody_lets_try_again_meanwhile_gets_its_labels(
     world: World, looks: list[Moved], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(world.database, QUERY, TrainSettings(), Silent())
-    encode = Elmo.embed_tokens
-
-    def refuse(self: Elmo, tokenized: Sequence[Sequence[str]]) -> Any:
-        if any("poison" in tokens for tokens in tokenized):
-            raise InputRefused("poison")
-        return encode(self, tokenized)
-
     world.put({100: "poison"})
     with monkeypatch.context() as patches:
-        patches.setattr(Elmo, "embed_tokens", refuse)
+        refuse_poison(patches)
         assert world.sync().failed == 1
     world.put({3: "t3 edited"})
 

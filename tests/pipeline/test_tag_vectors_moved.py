@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tagdb.db.connection import Database, Session
-from tagdb.elmo import Elmo
-from tagdb.errors import InputRefused
 from tagdb.pipeline import embedders, moved, tag_vectors
 from tagdb.pipeline.sync import Choice, sync
-from tests.pipeline.world import OnStep, World, assert_same_centroids, expected_centroids, load_once
+from tests.pipeline.world import OnStep, World, assert_same_centroids, expected_centroids, load_once, refuse_poison
 
 MEMBERS = """
 SELECT st.tag, CAST(sum(hashint8extended(q.question_id, q.text_id)) % 9223372036854775808 AS bigint)
@@ -86,17 +83,6 @@ def _edit(world: World, held: dict[int, str], operation: str, number: int, value
         world.run(f"UPDATE questions SET title = '{value}' WHERE id = {number}")
 
 
-def _refuse_poison(monkeypatch: pytest.MonkeyPatch) -> None:
-    encode = Elmo.embed_tokens
-
-    def embed(self: Elmo, tokenized: Sequence[Sequence[str]]) -> np.ndarray:
-        if any("poison" in tokens for tokens in tokenized):
-            raise InputRefused("poison")
-        return encode(self, tokenized)
-
-    monkeypatch.setattr(Elmo, "embed_tokens", embed)
-
-
 @settings(
     max_examples=15,
     deadline=None,
@@ -124,7 +110,7 @@ def test_centroids_after_any_edits_are_the_means(
     with pytest.MonkeyPatch.context() as patches:
         patches.setattr(tag_vectors, "LARGEST_MOVE", 1e9)
         patches.setattr(moved, "LARGEST_SHARE", share)
-        _refuse_poison(patches)
+        refuse_poison(patches)
         world.run("TRUNCATE questions, tags")
         world.forget()
         for between_syncs in edits:

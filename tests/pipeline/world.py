@@ -11,9 +11,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from tagdb import elmo
 from tagdb.db.connection import Database
+from tagdb.errors import InputRefused
 from tagdb.models import Progress, Silent
 from tagdb.pipeline import embedders, installed
 from tagdb.pipeline.embedders import StoredEmbedder
@@ -184,3 +186,15 @@ def expected_centroids(world: World, tags: Mapping[int, Sequence[str]]) -> dict[
             if number in vectors:
                 members.setdefault(tag, []).append(vectors[number])
     return {tag: (len(found), np.mean(found, axis=0)) for tag, found in members.items()}
+
+
+def refuse_poison(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the embedder refuse every text with the token "poison"."""
+    encode = elmo.Elmo.embed_tokens
+
+    def embed(self: elmo.Elmo, tokenized: Sequence[Sequence[str]]) -> np.ndarray:
+        if any("poison" in tokens for tokens in tokenized):
+            raise InputRefused("poison")
+        return encode(self, tokenized)
+
+    monkeypatch.setattr(elmo.Elmo, "embed_tokens", embed)
