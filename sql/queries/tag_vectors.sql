@@ -124,7 +124,7 @@ ON CONFLICT (embedder_id, tag) DO NOTHING
 -- taken, it says that nothing else has changed in them, and that which tags the questions had was guessed right. Tags
 -- reach their last step in different syncs.
 CREATE TEMP TABLE movable ON COMMIT DROP AS
-SELECT s.tag, s.members, t.questions + m.questions AS questions, m.moves
+SELECT s.tag, s.members, t.questions + m.questions AS questions, m.moves, c.steps
 FROM (
     SELECT tag,
         count(*) AS moves,
@@ -136,9 +136,14 @@ FROM (
 ) m
 JOIN tagdb.stale_tag s USING (tag)
 JOIN tagdb.tag_vector t ON t.embedder_id = :embedder AND t.tag = s.tag
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN t.questions = 0 THEN 0
+        WHEN t.questions + m.questions > 0 THEN ceil(m.moves / (:step * (t.questions + m.questions)))
+    END AS steps
+) c
 WHERE (t.members + m.members - s.members) % 9223372036854775808 = 0
-    AND (t.questions = 0 OR m.moves <= :largest_move * (t.questions + m.questions))
-    AND t.steps < :most_steps - mod(abs(CAST(hashtext(s.tag) AS bigint)), :most_steps / 2)
+    AND t.steps + c.steps <= :most_steps - mod(abs(CAST(hashtext(s.tag) AS bigint)), :most_steps / 2)
 
 -- name: analyze_moves
 ANALYZE move, movable
@@ -149,7 +154,7 @@ ANALYZE move, movable
 UPDATE tagdb.tag_vector t
 SET questions = m.questions,
     members = m.members,
-    steps = t.steps + CAST(t.questions > 0 AS integer),
+    steps = t.steps + m.steps,
     embedding = t.embedding
         + d.mean * array_fill((m.moves::float8 / m.questions)::real, ARRAY[CAST(:dim AS integer)])::vector
 FROM movable m
@@ -168,34 +173,20 @@ WHERE t.embedder_id = :embedder AND t.tag = m.tag
 -- name: delete_moved
 DELETE FROM tagdb.stale_tag s USING movable m WHERE m.tag = s.tag
 
--- name: renew_members
--- Of the centroids that are to be averaged: the checksum and the average have to be of the same pairs.
-WITH listed AS MATERIALIZED (
-    SELECT question_id, tag, count(*) AS times
-    FROM tagdb.source_tag JOIN tagdb.stale_tag USING (tag)
-    GROUP BY question_id, tag
-)
-UPDATE tagdb.stale_tag s
-SET members = n.members
-FROM (
-    SELECT tag,
-        CAST(sum(times * CAST(hashint8extended(q.question_id, q.text_id) AS numeric)) % 9223372036854775808 AS bigint)
-            AS members
-    FROM listed
-    JOIN tagdb.question q USING (question_id)
-    JOIN tagdb.text_vector v ON v.text_id = q.text_id AND v.embedder_id = :embedder
-    GROUP BY tag
-) n
-WHERE n.tag = s.tag
-
 -- name: drop_staged
 DROP TABLE IF EXISTS pg_temp.joining, pg_temp.left_tag, pg_temp.left_vector
 
 -- name: create_stale_pairs
--- A question counts once for a tag, however often the source lists it there.
+-- In the average a question counts once for a tag, in the checksum as often as the source lists it there. Where not every
+-- tag's checksum was taken, both come from these rows: a moved tag's has to be of the same pairs as its average.
 CREATE UNLOGGED TABLE tagdb.stale_pair AS
-SELECT st.tag, q.text_id, count(*) AS n
-FROM (SELECT DISTINCT question_id, tag FROM tagdb.source_tag JOIN tagdb.stale_tag USING (tag)) st
+SELECT st.tag, q.text_id, count(*) AS n,
+    sum(st.listed * CAST(hashint8extended(q.question_id, q.text_id) AS numeric)) FILTER (WHERE :with_members) AS members
+FROM (
+    SELECT question_id, tag, count(*) AS listed
+    FROM tagdb.source_tag JOIN tagdb.stale_tag USING (tag)
+    GROUP BY question_id, tag
+) st
 JOIN tagdb.question q USING (question_id)
 GROUP BY st.tag, q.text_id
 
@@ -218,6 +209,7 @@ SET LOCAL parallel_tuple_cost = 0
 CREATE UNLOGGED TABLE tagdb.stale_centroid AS
 SELECT p.tag,
     CAST(sum(p.n) AS bigint) AS questions,
+    CAST(sum(p.members) % 9223372036854775808 AS bigint) AS members,
     avg(CASE WHEN p.n = 1 THEN v.embedding ELSE v.embedding * s.factor END)
     * array_fill((count(*) / sum(p.n))::real, ARRAY[CAST(:dim AS integer)])::vector AS embedding
 FROM tagdb.stale_pair p
@@ -227,9 +219,9 @@ GROUP BY p.tag
 
 -- name: upsert
 INSERT INTO tagdb.tag_vector (embedder_id, tag, questions, members, embedding)
-SELECT :embedder, s.tag, c.questions, s.members, c.embedding
+SELECT :embedder, tag, c.questions, coalesce(c.members, s.members), c.embedding
 FROM tagdb.stale_tag s JOIN tagdb.stale_centroid c USING (tag)
-ORDER BY s.tag
+ORDER BY tag
 ON CONFLICT (embedder_id, tag) DO UPDATE SET
     questions = EXCLUDED.questions, members = EXCLUDED.members, embedding = EXCLUDED.embedding, steps = 0
 

@@ -18,11 +18,12 @@ MOST_CHANGES = 50_000
 """Up to so many changed questions their old vectors are kept aside until the centroids are renewed."""
 
 MOST_STEPS = 64
-LARGEST_MOVE = 1 / 64
-"""So often is a centroid moved, by at most this share of its questions each time, before it is averaged anew.
+STEP = 1 / 64
+"""A centroid is moved by up to so many steps of this share of its questions, before it is averaged anew.
 
-A step rounds by 2^-24 at most, and what it finds of error it multiplies by the ratio of old to new questions: even if
-all roundings went one way, they came to e * 64 * 2^-24 = 1e-5 of the tag's largest component.
+Each move rounds by 2^-24 at most, and what it finds of error it multiplies by the ratio of old to new questions, no
+more than (1 + STEP)^steps: even if all roundings went one way, they came to e * 64 * 2^-24 = 1e-5 of the tag's largest
+component.
 """
 
 
@@ -65,9 +66,7 @@ def refresh(session: Session, embedder: StoredEmbedder, look: Look = moved.NO_LO
             session.execute("tag_vectors.analyze_stale")
             done = _move(session, embedder) if staged else 0
             if done < stale:
-                if told_by_moves:
-                    session.execute("tag_vectors.renew_members", embedder=embedder.id)
-                _average(session, embedder)
+                _average(session, embedder, with_members=told_by_moves)
         session.execute("tag_vectors.drop_work")
         session.execute("tag_vectors.drop_staged")
     if stale:
@@ -86,16 +85,16 @@ def _moves_tell(session: Session, embedder: StoredEmbedder, look: Look) -> bool:
 def _move(session: Session, embedder: StoredEmbedder) -> int:
     """Renew the stale centroids whose difference is known, reading the vectors of that difference only."""
     session.execute("tag_vectors.begin_new", embedder=embedder.id, dim=embedder.dim)
-    session.execute("tag_vectors.stage_movable", embedder=embedder.id, largest_move=LARGEST_MOVE, most_steps=MOST_STEPS)
+    session.execute("tag_vectors.stage_movable", embedder=embedder.id, step=STEP, most_steps=MOST_STEPS)
     session.execute("tag_vectors.analyze_moves")
     session.execute("tag_vectors.move_centroids", embedder=embedder.id, dim=embedder.dim)
     return session.execute("tag_vectors.delete_moved")
 
 
-def _average(session: Session, embedder: StoredEmbedder) -> None:
-    """Average the centroids that are stale still over all their texts."""
+def _average(session: Session, embedder: StoredEmbedder, with_members: bool) -> None:
+    """Average the centroids that are stale still over all their texts, taking the checksum of these if asked to."""
     session.execute("tag_vectors.analyze_stale")
-    session.execute("tag_vectors.create_stale_pairs")
+    session.execute("tag_vectors.create_stale_pairs", with_members=with_members)
     session.execute("tag_vectors.create_scales", dim=embedder.dim)
     session.execute("tag_vectors.analyze_pairs")
     session.execute("tag_vectors.prefer_workers")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tagdb.db.connection import Database, Session
-from tagdb.pipeline import embedders
+from tagdb.pipeline import embedders, tag_vectors
 from tagdb.pipeline.sync import Choice
 from tests.pipeline.world import World, assert_same_centroids, expected_centroids, load_once
 
@@ -115,6 +115,7 @@ def test_tags_edited_while_they_are_averaged_are_right_after_the_next_sync(
             world.run("DELETE FROM tags WHERE question_id = 4")
         return original(self, query, **parameters)
 
+    monkeypatch.setattr(tag_vectors, "MOST_STEPS", 2)
     world.put({8: "a"})
     monkeypatch.setattr(Session, "execute", edit_between)
     world.sync()

@@ -32,7 +32,7 @@ QUESTIONS = {number: f"popular n{number}" for number in range(1, 41)}
 @pytest.fixture
 def world(database: Database, tiny_embedder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(embedders, "load", load_once)
-    monkeypatch.setattr(tag_vectors, "LARGEST_MOVE", 1 / 8)
+    monkeypatch.setattr(tag_vectors, "STEP", 1 / 8)
     return World(database, tiny_embedder)
 
 
@@ -108,7 +108,7 @@ def test_centroids_after_any_edits_are_the_means(
 ) -> None:
     held: dict[int, str] = {}
     with pytest.MonkeyPatch.context() as patches:
-        patches.setattr(tag_vectors, "LARGEST_MOVE", 1e9)
+        patches.setattr(tag_vectors, "STEP", 1e9)
         patches.setattr(moved, "LARGEST_SHARE", share)
         refuse_poison(patches)
         world.run("TRUNCATE questions, tags")
@@ -280,7 +280,22 @@ def test_tag_that_stands_twice_on_a_question_is_counted_as_the_checksum_does(fil
         _assert_right(filled, {**QUESTIONS, 1: tags})
 
 
-def test_many_edits_are_averaged(filled: World) -> None:
+def test_a_move_of_fewer_questions_counts_for_more_steps(filled: World) -> None:
+    tags = QUESTIONS | dict.fromkeys(range(51, 55), "rare")
+    filled.put(dict.fromkeys(range(51, 55), "rare"))
+    filled.sync()
+    assert _steps(filled)["rare"] == 0
+    for number, steps in [(55, 2), (56, 4)]:
+        filled.put({number: "popular rare"})
+        tags[number] = "popular rare"
+        filled.sync()
+        assert _steps(filled)["rare"] == steps
+        _assert_right(filled, tags)
+    assert _steps(filled)["popular"] == 2
+
+
+def test_many_edits_are_averaged(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tag_vectors, "MOST_STEPS", 2)
     edited = dict.fromkeys(range(1, 7), "popular")
     filled.put(edited)
     filled.sync()
