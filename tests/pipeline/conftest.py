@@ -1,9 +1,12 @@
-"""What the tests of several use cases share: a small labelled database, and an eye on what reaches the solver."""
+"""What the tests of several use cases share: small databases, and an eye on what reaches the solver and on what sync
+compares.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,9 +14,12 @@ import pytest
 
 from tagdb import classify
 from tagdb.classify import FitResult
-from tagdb.db.connection import Database
+from tagdb.db.connection import Database, Session
 from tagdb.db.embedded import EmbeddedServer
+from tagdb.pipeline import comparing, embedders, moved
+from tagdb.pipeline.moved import Look, Moved
 from tests.pipeline import stored
+from tests.pipeline.world import World, load_once
 
 LABELS = ("java", "python", "ruby")
 
@@ -80,3 +86,42 @@ def _fill(database: Database) -> dict[str, stored.Vector]:
     ]
     stored.fill(database, [text for text, _ in repeated], drawn, labels=[label for _, label in repeated])
     return drawn
+
+
+@pytest.fixture
+def synced(database: Database, tiny_embedder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(embedders, "load", load_once)
+    """Ten questions that have been synced."""
+    made = World(database, tiny_embedder)
+    made.put({number: f"t{number} shared" for number in range(10)})
+    made.sync()
+    return made
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[Moved]:
+    """Collect what each sync is told to compare; however few questions there are, those that moved count as few."""
+    found: list[Moved] = []
+    look = moved.look
+
+    def collect(session: Session, max_tokens: int) -> Look:
+        found.append((seen := look(session, max_tokens)).moved)
+        return seen
+
+    monkeypatch.setattr(moved, "look", collect)
+    monkeypatch.setattr(moved, "LARGEST_SHARE", 1e9)
+    return found
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """Collect one entry each time that texts are compared."""
+    calls: list[None] = []
+    stage = comparing._stage_changes
+
+    def count(*arguments: object) -> None:
+        calls.append(None)
+        stage(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(comparing, "_stage_changes", count)
+    return calls

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
 from tagdb.db.connection import Database, Session
 from tagdb.pipeline import embedders, moved, tag_vectors
 from tagdb.pipeline.sync import Choice, sync
-from tests.pipeline.world import OnStep, World, assert_same_centroids, expected_centroids, load_once, refuse_poison
+from tests.pipeline.world import (
+    OnStep,
+    World,
+    assert_right_centroids,
+    assert_same_centroids,
+    expected_centroids,
+    load_once,
+)
 
-MEMBERS = """
-SELECT st.tag, CAST(sum(hashint8extended(q.question_id, q.text_id)) % 9223372036854775808 AS bigint)
-FROM tagdb.source_tag st JOIN tagdb.question q USING (question_id)
-JOIN tagdb.text_vector v ON v.text_id = q.text_id
-    AND v.embedder_id = (SELECT id FROM tagdb.embedder WHERE active)
-GROUP BY st.tag
-"""
-STORED_MEMBERS = """
-SELECT tag, members FROM tagdb.tag_vector WHERE embedder_id = (SELECT id FROM tagdb.embedder WHERE active)
-"""
 # One tag of many questions, each with a text of its own.
 QUESTIONS = {number: f"popular n{number}" for number in range(1, 41)}
 
@@ -45,83 +39,6 @@ def filled(world: World) -> World:
 
 def _steps(world: World) -> dict[str, int]:
     return dict(world.rows("SELECT tag, steps FROM tagdb.tag_vector"))
-
-
-def _assert_right(world: World, tags: dict[int, str]) -> None:
-    expected = expected_centroids(world, {number: names.split() for number, names in tags.items()})
-    assert_same_centroids(world.tag_vectors(), expected, tolerance=1e-6)
-    stored, members = dict(world.rows(STORED_MEMBERS)), dict(world.rows(MEMBERS))
-    assert stored.keys() == members.keys()
-    assert all((stored[tag] - members[tag]) % 2**63 == 0 for tag in members)
-
-
-_TAGS = st.lists(st.sampled_from(["a", "b", "c"]), max_size=4).map(" ".join)
-_QUESTIONS = st.integers(1, 6)
-_EDIT = st.one_of(
-    st.tuples(st.just("put"), _QUESTIONS, _TAGS),
-    st.tuples(st.just("put"), _QUESTIONS, st.sampled_from(["a", "a b", "a poison"])),
-    st.tuples(st.just("remove"), _QUESTIONS, st.just("")),
-    st.tuples(st.just("untag"), _QUESTIONS, st.just("")),
-    st.tuples(st.just("title"), _QUESTIONS, st.sampled_from(["one", "another", "poison", ""])),
-    st.tuples(st.just("sync"), st.integers(1, 3), st.just("")),
-    st.tuples(st.just("sync"), st.just(None), st.just("")),
-)
-
-
-def _edit(world: World, held: dict[int, str], operation: str, number: int, value: str) -> None:
-    """Make an edit, and keep in `held` what tags the questions have then."""
-    if operation == "put":
-        world.put({number: value}, title=value and f"about {value}")
-        held[number] = value
-    elif operation == "remove":
-        world.remove(number)
-        held.pop(number, None)
-    elif operation == "untag" and number in held:
-        world.run(f"DELETE FROM tags WHERE question_id = {number} AND position = 0")
-        held[number] = held[number].partition(" ")[2]
-    elif operation == "title":
-        world.run(f"UPDATE questions SET title = '{value}' WHERE id = {number}")
-
-
-@settings(
-    max_examples=15,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(
-    preset=st.sampled_from(["tags", "title"]),
-    share=st.sampled_from([0, 1e9]),
-    edits=st.lists(st.lists(_EDIT, min_size=1, max_size=4), min_size=2, max_size=6),
-)
-@example(
-    preset="tags", share=1e9, edits=[[("put", 1, "a a b"), ("put", 2, "a")], [("put", 1, "a b")], [("put", 1, "b")]]
-)
-@example(preset="tags", share=1e9, edits=[[("put", 1, "a")], [("put", 2, "a"), ("sync", 1, "")], [("put", 1, "a b")]])
-@example(
-    preset="title",
-    share=1e9,
-    edits=[[("put", 1, "a b")], [("put", 1, "b c"), ("title", 1, "one")], [("remove", 1, "")]],
-)
-def test_centroids_after_any_edits_are_the_means(
-    world: World, preset: str, share: float, edits: list[list[Any]]
-) -> None:
-    held: dict[int, str] = {}
-    with pytest.MonkeyPatch.context() as patches:
-        patches.setattr(tag_vectors, "STEP", 1e9)
-        patches.setattr(moved, "LARGEST_SHARE", share)
-        refuse_poison(patches)
-        world.run("TRUNCATE questions, tags")
-        world.forget()
-        for between_syncs in edits:
-            limit = None
-            for operation, number, value in between_syncs:
-                if operation == "sync":
-                    limit = number
-                else:
-                    _edit(world, held, operation, number, value)
-            world.sync(Choice(preset), limit=limit)
-            _assert_right(world, held)
 
 
 def test_few_edits_move_a_centroid_without_reading_its_other_vectors(filled: World) -> None:
@@ -190,10 +107,10 @@ def test_tags_of_the_questions_that_moved_are_all_that_is_looked_at(filled: Worl
     filled.sync()
     assert "tag_vectors.stage_moves" in executed
     assert "tag_vectors.stage_members" not in executed
-    _assert_right(filled, tags)
+    assert_right_centroids(filled, tags)
     filled.run("UPDATE questions SET title = 'no text of ours' WHERE id = 70")
     filled.sync()
-    _assert_right(filled, tags)
+    assert_right_centroids(filled, tags)
 
 
 @pytest.mark.parametrize(("before", "after"), [(["a b"], ["a", "b"]), (["a", "b"], ["a b"]), (["a b", "c"], ["c"])])
@@ -225,7 +142,7 @@ def test_centroid_that_somebody_deletes_meanwhile_comes_back(filled: World, exec
 
     filled.put({60: "unseen"})
     sync(filled.database, Choice("tags"), OnStep(delete_at))
-    _assert_right(filled, {**QUESTIONS, 1: "popular", 60: "unseen"})
+    assert_right_centroids(filled, {**QUESTIONS, 1: "popular", 60: "unseen"})
 
 
 @pytest.mark.parametrize("step", ["storing texts", "embedding", "averaging tags", "predicting"])
@@ -248,10 +165,10 @@ def test_tags_that_change_during_a_sync_are_right_after_the_next(
     del tags[9]
     filled.put({2: "n8 rare"})
     filled.sync()
-    _assert_right(filled, tags)
+    assert_right_centroids(filled, tags)
     filled.put({3: "rare"})
     filled.sync()
-    _assert_right(filled, {**tags, 3: "rare"})
+    assert_right_centroids(filled, {**tags, 3: "rare"})
 
 
 def test_question_whose_text_waited_for_its_vector_is_averaged_in(filled: World) -> None:
@@ -260,7 +177,7 @@ def test_question_whose_text_waited_for_its_vector_is_averaged_in(filled: World)
     assert (_steps(filled)["popular"], filled.tag_vectors()["popular"][0]) == (1, 41)
     filled.sync()
     assert (_steps(filled)["popular"], filled.tag_vectors()["popular"][0]) == (0, 42)
-    _assert_right(filled, {**QUESTIONS, 41: "popular n41", 42: "popular n42"})
+    assert_right_centroids(filled, {**QUESTIONS, 41: "popular n41", 42: "popular n42"})
 
 
 def test_title_that_changes_moves_the_tags_that_stay(world: World) -> None:
@@ -269,7 +186,7 @@ def test_title_that_changes_moves_the_tags_that_stay(world: World) -> None:
     world.put({1: QUESTIONS[1]}, title="another")
     world.sync()
     assert _steps(world)["popular"] == 1
-    _assert_right(world, QUESTIONS)
+    assert_right_centroids(world, QUESTIONS)
 
 
 def test_tag_that_stands_twice_on_a_question_is_counted_as_the_checksum_does(filled: World) -> None:
@@ -277,7 +194,7 @@ def test_tag_that_stands_twice_on_a_question_is_counted_as_the_checksum_does(fil
         filled.put({1: tags})
         filled.sync()
         assert _steps(filled)["popular"] == steps
-        _assert_right(filled, {**QUESTIONS, 1: tags})
+        assert_right_centroids(filled, {**QUESTIONS, 1: tags})
 
 
 def test_a_move_of_fewer_questions_counts_for_more_steps(filled: World) -> None:
@@ -290,7 +207,7 @@ def test_a_move_of_fewer_questions_counts_for_more_steps(filled: World) -> None:
         tags[number] = "popular rare"
         filled.sync()
         assert _steps(filled)["rare"] == steps
-        _assert_right(filled, tags)
+        assert_right_centroids(filled, tags)
     assert _steps(filled)["popular"] == 2
 
 
@@ -300,7 +217,7 @@ def test_many_edits_are_averaged(filled: World, monkeypatch: pytest.MonkeyPatch)
     filled.put(edited)
     filled.sync()
     assert _steps(filled)["popular"] == 0
-    _assert_right(filled, {**QUESTIONS, **edited})
+    assert_right_centroids(filled, {**QUESTIONS, **edited})
 
 
 def test_nothing_is_kept_aside_for_more_changes_than_are_few(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,7 +262,7 @@ def test_sync_that_dies_before_it_moves_a_centroid_has_it_averaged_by_the_next(
     assert_same_centroids(filled.tag_vectors(), {**before})
     filled.sync()
     assert _steps(filled)["popular"] == 0
-    _assert_right(filled, {**QUESTIONS, 1: "popular"})
+    assert_right_centroids(filled, {**QUESTIONS, 1: "popular"})
 
 
 def test_tables_of_the_user_are_not_taken_for_those_kept_aside(filled: World) -> None:

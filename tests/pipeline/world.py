@@ -17,7 +17,7 @@ from tagdb import elmo
 from tagdb.db.connection import Database
 from tagdb.errors import InputRefused
 from tagdb.models import Progress, Silent
-from tagdb.pipeline import embedders, installed
+from tagdb.pipeline import embedders, installed, moved, status
 from tagdb.pipeline.embedders import StoredEmbedder
 from tagdb.pipeline.sync import Choice, Plan, SyncResult, plan, sync
 
@@ -36,7 +36,18 @@ _PUT_TAGS = """
 INSERT INTO tags (question_id, position, tag)
 SELECT * FROM unnest(CAST(:tagged AS bigint[]), CAST(:places AS smallint[]), CAST(:tags AS text[])) RETURNING tag
 """
+_MEMBERS = """
+SELECT st.tag, CAST(sum(hashint8extended(q.question_id, q.text_id)) % 9223372036854775808 AS bigint)
+FROM tagdb.source_tag st JOIN tagdb.question q USING (question_id)
+JOIN tagdb.text_vector v ON v.text_id = q.text_id
+    AND v.embedder_id = (SELECT id FROM tagdb.embedder WHERE active)
+GROUP BY st.tag
+"""
+_STORED_MEMBERS = """
+SELECT tag, members FROM tagdb.tag_vector WHERE embedder_id = (SELECT id FROM tagdb.embedder WHERE active)
+"""
 AS_IT_IS = Choice()
+SPLIT_QUERY = "SELECT id AS question_id, CASE WHEN id < 5 THEN 'low' ELSE 'high' END AS label FROM questions"
 STORED = ("embedder", "text", "text_vector", "failure", "question", "tag_vector", "labels", "classifier")
 
 
@@ -198,3 +209,21 @@ def refuse_poison(monkeypatch: pytest.MonkeyPatch) -> None:
         return encode(self, tokenized)
 
     monkeypatch.setattr(elmo.Elmo, "embed_tokens", embed)
+
+
+def assert_nothing_due(world: World) -> None:
+    """Compare all, as nobody does who believes the fingerprints."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moved, "glance", lambda *_: moved.NO_LOOK)
+        found = status.status(world.database)
+    assert (found.new, found.changed, found.gone, found.due, found.stale) == (0, 0, 0, 0, 0)
+    assert found.labelled == found.rows
+
+
+def assert_right_centroids(world: World, tags: Mapping[int, str]) -> None:
+    """Compare centroids and their checksums with what the questions' tags, separated by blanks, ask for."""
+    expected = expected_centroids(world, {number: names.split() for number, names in tags.items()})
+    assert_same_centroids(world.tag_vectors(), expected, tolerance=1e-6)
+    stored, members = dict(world.rows(_STORED_MEMBERS)), dict(world.rows(_MEMBERS))
+    assert stored.keys() == members.keys()
+    assert all((stored[tag] - members[tag]) % 2**63 == 0 for tag in members)
