@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 
@@ -129,9 +132,7 @@ class Elmo:
         start = 0
         for rows in self._chunks(tokenized):
             chunk = vectors[start : start + len(rows.lengths)]
-            self._embed_direction(self._forward, rows, chunk[:, : self._half_dim])
-            # Reversing the rows reverses their order too, so the results are written from the end.
-            self._embed_direction(self._backward, rows.reverse(), chunk[::-1, self._half_dim :])
+            self._embed_chunk(rows, chunk)
             chunk -= self._centre
             if not np.isfinite(chunk).all():
                 index = start + int(np.argmin(np.isfinite(chunk).all(axis=1)))
@@ -157,14 +158,47 @@ class Elmo:
         if lengths:
             yield TokenRows.of(tokens, lengths)
 
-    def _embed_direction(self, lstm: DirectionalLstm, rows: TokenRows, halves: FloatArray) -> None:
-        """Write each row's mean over tokens and layers to `halves`, shape (n_rows, projection_dim)."""
+    def _embed_chunk(self, rows: TokenRows, vectors: FloatArray) -> None:
+        """Write each row's mean over tokens and layers to `vectors`, shape (n_rows, dim).
+
+        The directions share nothing, so each has a thread: while one sorts or gathers, the other multiplies.
+        """
+        tokens = self._vocabulary.vectors()
+        forward = partial(self._embed_direction, self._forward, tokens, rows, vectors[:, : self._half_dim])
+        # Reversing the rows reverses their order too, so the results are written from the end.
+        halves = vectors[::-1, self._half_dim :]
+        backward = partial(self._embed_direction, self._backward, tokens, rows.reverse(), halves)
+        _run_both(forward, backward)
+
+    def _embed_direction(
+        self, lstm: DirectionalLstm, tokens: FloatArray, rows: TokenRows, halves: FloatArray, abandoned: Event
+    ) -> None:
+        """Write each row's mean to `halves`, shape (n_rows, projection_dim), until `abandoned` is set."""
         rows, commonest = rows.renumber_by_frequency()
-        inputs = lstm.prepare(self._vocabulary.vectors()[commonest])
+        inputs = lstm.prepare(tokens[commonest])
         order = rows.lexicographic_order()
         for start in range(0, len(order), self._texts_in_block):
+            if abandoned.is_set():
+                return
             block = order[start : start + self._texts_in_block]
             for level, states in lstm.walk(trie_levels(rows, block), inputs):
                 if len(level.ended_rows):
                     totals = tf.gather(states.totals, level.ended_nodes).numpy()
                     halves[level.ended_rows] = totals / np.float32(level.depth * self._layers_averaged)
+
+
+def _run_both(one: Callable[[Event], None], other: Callable[[Event], None]) -> None:
+    """Run both at once, the first in a thread beside; as soon as one raises, the other learns that it is abandoned."""
+    abandoned = Event()
+
+    def run(function: Callable[[Event], None]) -> None:
+        try:
+            function(abandoned)
+        except BaseException:
+            abandoned.set()
+            raise
+
+    with ThreadPoolExecutor(1, "tagdb-direction") as beside:
+        running = beside.submit(run, one)
+        run(other)
+        running.result()
