@@ -15,8 +15,8 @@ from typing import Any
 __all__ = ["tf", "trace"]
 
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
-# TensorFlow takes oneDNN's products by itself only where a processor has AVX-512 or better; with AVX2 they are faster
-# than Eigen's too, if they are wide. Where it was built without oneDNN, nothing reads this.
+# TensorFlow takes oneDNN's products by itself only where a processor has instructions for neural networks; with AVX2
+# they are faster than Eigen's too, if they are wide. Where it was built without oneDNN, nothing reads this.
 _ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 _NATIVE_LOG_LINE = re.compile(rb"[IWEF]\d{4} |WARNING: All log messages before absl::InitializeLog")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,9 @@ MAX_TOKENS = 512
 
 @dataclass(frozen=True)
 class Limits:
-    """What bounds memory: texts, or gates, of a block; tokens sorted together; token vectors kept between calls."""
+    """What bounds memory: texts in a block, or the gates of one, in each of the two directions; tokens sorted together;
+    token vectors kept between calls.
+    """
 
     texts_in_block: int = 4096
     gate_bytes: int = 128 * 2**20
@@ -178,10 +181,10 @@ class Elmo:
         inputs = lstm.prepare(tokens[commonest])
         order = rows.lexicographic_order()
         for start in range(0, len(order), self._texts_in_block):
-            if abandoned.is_set():
-                return
             block = order[start : start + self._texts_in_block]
             for level, states in lstm.walk(trie_levels(rows, block), inputs):
+                if abandoned.is_set():
+                    return
                 if len(level.ended_rows):
                     totals = tf.gather(states.totals, level.ended_nodes).numpy()
                     halves[level.ended_rows] = totals / np.float32(level.depth * self._layers_averaged)
@@ -191,14 +194,15 @@ def _run_both(one: Callable[[Event], None], other: Callable[[Event], None]) -> N
     """Run both at once, the first in a thread beside; as soon as one raises, the other learns that it is abandoned."""
     abandoned = Event()
 
-    def run(function: Callable[[Event], None]) -> None:
+    @contextmanager
+    def abandoning() -> Iterator[None]:
         try:
-            function(abandoned)
+            yield
         except BaseException:
             abandoned.set()
             raise
 
-    with ThreadPoolExecutor(1, "tagdb-direction") as beside:
-        running = beside.submit(run, one)
-        run(other)
+    with ThreadPoolExecutor(1, "tagdb-direction") as beside, abandoning():
+        running = beside.submit(abandoning()(one), abandoned)
+        other(abandoned)
         running.result()

@@ -19,8 +19,8 @@ from tagdb.elmo.options import LstmOptions, lstm_cell_name
 from tagdb.elmo.tries import TrieLevel
 from tagdb.elmo.weights import FloatArray, Weights
 
-# A layer is evaluated in slices of at most this many cells, which bounds the memory that its gates take. oneDNN's
-# products like wide ones; Eigen's, where there is no oneDNN, lose half their speed on rows of 16,384.
+# A layer is evaluated in slices of at most this many cells. oneDNN's products are faster the wider they are; Eigen's,
+# where there is no oneDNN, lose a tenth of their speed from 512 to 2,048 and more beyond.
 CELLS_AT_ONCE = 2048
 # The first layer's input products of the commonest tokens are computed once, as many as fit here.
 INPUT_PRODUCT_BYTES = 128 * 2**20

@@ -221,26 +221,3 @@ def test_vectors_that_are_not_finite_are_never_returned(tmp_path: Path) -> None:
     elmo = Elmo.load(write_elmo(tmp_path, options, weights))
     with pytest.raises(WeightsError, match="text 0 a vector that is not finite"):
         elmo.embed(["java java"])
-
-
-@pytest.mark.parametrize("direction", ["_forward", "_backward"])
-def test_a_direction_ends_where_the_other_fails(
-    directory: Path, monkeypatch: pytest.MonkeyPatch, direction: str
-) -> None:
-    elmo = Elmo.load(directory, limits=Limits(texts_in_block=1))
-    (other,) = {"_forward", "_backward"} - {direction}
-    walked: list[object] = []
-    walk = getattr(elmo, other).walk
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    def count(levels: Any, inputs: Any) -> Any:
-        walked.append(levels)
-        return walk(levels, inputs)
-
-    monkeypatch.setattr(getattr(elmo, direction), "walk", interrupt)
-    monkeypatch.setattr(getattr(elmo, other), "walk", count)
-    with pytest.raises(KeyboardInterrupt):
-        elmo.embed_tokens([[str(number)] for number in range(2000)])
-    assert len(walked) < 2000

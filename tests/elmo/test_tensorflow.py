@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -11,15 +12,16 @@ import pytest
 SWITCH = "TF_ENABLE_ONEDNN_OPTS"
 
 
-@pytest.mark.parametrize(("chosen", "used"), [(None, "1"), ("0", "0")])
-def test_products_are_those_of_onednn_unless_the_user_chose(chosen: str | None, used: str) -> None:
+@pytest.mark.skipif(platform.system() != "Linux", reason="TensorFlow has no oneDNN on this system")
+@pytest.mark.parametrize(("chosen", "taken"), [(None, True), ("0", False)])
+def test_products_are_those_of_onednn_unless_the_user_chose(chosen: str | None, taken: bool) -> None:
+    """TensorFlow says so in its own log, which a level set by the user lets pass."""
     environment = {name: value for name, value in os.environ.items() if name != SWITCH}
-    program = f"import os, tagdb.elmo._tensorflow; print(os.environ['{SWITCH}'])"
     done = subprocess.run(
-        [sys.executable, "-c", program],
-        env=environment | ({SWITCH: chosen} if chosen else {}),
+        [sys.executable, "-c", "import tagdb.elmo._tensorflow"],
+        env=environment | {"TF_CPP_MIN_LOG_LEVEL": "0"} | ({SWITCH: chosen} if chosen else {}),
         capture_output=True,
         text=True,
         check=True,
     )
-    assert (done.stdout.strip(), done.stderr) == (used, "")
+    assert ("oneDNN custom operations are on" in done.stderr) is taken
