@@ -149,8 +149,8 @@ WHERE (t.members + m.members - s.members) % 9223372036854775808 = 0
 ANALYZE move, movable
 
 -- name: move_centroids
--- Each pair draws the centroid towards its vector or, leaving, away from it. Beside a sum over all questions these
--- differences are small, and the one addition to the centroid is all the rounding of a step.
+-- Each pair draws the centroid towards its vector or, leaving, away from it. These differences are small beside a sum
+-- over all questions, and so is what they round by.
 UPDATE tagdb.tag_vector t
 SET questions = m.questions,
     members = m.members,
@@ -178,7 +178,7 @@ DROP TABLE IF EXISTS pg_temp.joining, pg_temp.left_tag, pg_temp.left_vector
 
 -- name: create_stale_pairs
 -- In the average a question counts once for a tag, in the checksum as often as the source lists it there. Where not every
--- tag's checksum was taken, both come from these rows: a moved tag's has to be of the same pairs as its average.
+-- tag's checksum was taken, it is taken here, of the very pairs that are averaged.
 CREATE UNLOGGED TABLE tagdb.stale_pair AS
 SELECT st.tag, q.text_id, count(*) AS n,
     sum(st.listed * CAST(hashint8extended(q.question_id, q.text_id) AS numeric)) FILTER (WHERE :with_members) AS members

@@ -141,7 +141,7 @@ tag_vector = Table(
         SmallInteger,
         nullable=False,
         server_default="0",
-        comment="moves by single questions since all were averaged",
+        comment="how far it was moved since all were averaged, in 64ths of its questions",
     ),
     postgresql_partition_by="LIST (embedder_id)",
 )

@@ -21,9 +21,9 @@ MOST_STEPS = 64
 STEP = 1 / 64
 """A centroid is moved by up to so many steps of this share of its questions, before it is averaged anew.
 
-Each move rounds by 2^-24 at most, and what it finds of error it multiplies by the ratio of old to new questions, no
-more than (1 + STEP)^steps: even if all roundings went one way, they came to e * 64 * 2^-24 = 1e-5 of the tag's largest
-component.
+A move by a share s rounds by (1 + 8 s) * 2^-24 at most, and multiplies what it finds of error by the ratio of old to
+new questions, at most (1 + STEP)^steps: even if all roundings went one way, they came to e * 72 * 2^-24 = 1.2e-5 of the
+largest component that was in the tag meanwhile.
 """
 
 

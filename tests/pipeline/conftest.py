@@ -90,8 +90,8 @@ def _fill(database: Database) -> dict[str, stored.Vector]:
 
 @pytest.fixture
 def synced(database: Database, tiny_embedder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(embedders, "load", load_once)
     """Ten questions that have been synced."""
+    monkeypatch.setattr(embedders, "load", load_once)
     made = World(database, tiny_embedder)
     made.put({number: f"t{number} shared" for number in range(10)})
     made.sync()

@@ -211,6 +211,36 @@ def test_a_move_of_fewer_questions_counts_for_more_steps(filled: World) -> None:
     assert _steps(filled)["popular"] == 2
 
 
+def test_steps_add_up(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tag_vectors, "MOST_STEPS", 2)
+    for number, steps in [(1, 1), (2, 2), (3, 0)]:
+        filled.put({number: "popular other"})
+        filled.sync()
+        assert _steps(filled)["popular"] == steps
+
+
+def test_checksum_of_what_is_averaged_is_of_the_same_pairs(
+    filled: World, executed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a question that is listed twice, one row goes after its text was compared and before its tag is averaged."""
+    tags = {**QUESTIONS, 51: "rare rare", 52: "rare", 53: "rare rare other"}
+    filled.put({number: tags[number] for number in (51, 52, 53)})
+    filled.sync()
+    monkeypatch.setattr(tag_vectors, "MOST_STEPS", 2)
+    tags[52] = "rare other"
+    filled.put({52: tags[52]})
+    executed.clear()
+
+    def edit_at(step: str) -> None:
+        if step == "averaging tags":
+            filled.run("DELETE FROM tags WHERE question_id = 51 AND position = 1")
+
+    sync(filled.database, Choice("tags"), OnStep(edit_at))
+    assert "tag_vectors.create_stale_pairs" in executed
+    assert "tag_vectors.stage_members" not in executed
+    assert_right_centroids(filled, tags)
+
+
 def test_many_edits_are_averaged(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tag_vectors, "MOST_STEPS", 2)
     edited = dict.fromkeys(range(1, 7), "popular")

@@ -58,23 +58,34 @@ def _edit(world: World, held: dict[int, str], operation: str, number: int, value
 @given(
     preset=st.sampled_from(["tags", "title"]),
     share=st.sampled_from([0, 1e9]),
+    most_steps=st.sampled_from([2, 64]),
     edits=st.lists(st.lists(_EDIT, min_size=1, max_size=4), min_size=2, max_size=6),
 )
 @example(
-    preset="tags", share=1e9, edits=[[("put", 1, "a a b"), ("put", 2, "a")], [("put", 1, "a b")], [("put", 1, "b")]]
+    preset="tags",
+    share=1e9,
+    most_steps=64,
+    edits=[[("put", 1, "a a b"), ("put", 2, "a")], [("put", 1, "a b")], [("put", 1, "b")]],
 )
-@example(preset="tags", share=1e9, edits=[[("put", 1, "a")], [("put", 2, "a"), ("sync", 1, "")], [("put", 1, "a b")]])
+@example(
+    preset="tags",
+    share=1e9,
+    most_steps=64,
+    edits=[[("put", 1, "a")], [("put", 2, "a"), ("sync", 1, "")], [("put", 1, "a b")]],
+)
 @example(
     preset="title",
     share=1e9,
+    most_steps=64,
     edits=[[("put", 1, "a b")], [("put", 1, "b c"), ("title", 1, "one")], [("remove", 1, "")]],
 )
 def test_centroids_after_any_edits_are_the_means(
-    world: World, preset: str, share: float, edits: list[list[Any]]
+    world: World, preset: str, share: float, most_steps: int, edits: list[list[Any]]
 ) -> None:
     held: dict[int, str] = {}
     with pytest.MonkeyPatch.context() as patches:
-        patches.setattr(tag_vectors, "STEP", 1e9)
+        patches.setattr(tag_vectors, "STEP", 1 / 2)
+        patches.setattr(tag_vectors, "MOST_STEPS", most_steps)
         patches.setattr(moved, "LARGEST_SHARE", share)
         refuse_poison(patches)
         world.run("TRUNCATE questions, tags")
