@@ -2,7 +2,7 @@
 
     python benchmarks/neighbours.py
     python benchmarks/neighbours.py --vectors 1000000 --tags 60000 --queries 500 --builds 16/128 24/200 --json
-    python benchmarks/neighbours.py --from-database --db-url postgresql://localhost/questions
+    python benchmarks/neighbours.py --from-database --vectors 1000000 --db-url postgresql://localhost/questions
 
 Each index is built by the statement of `tagdb index build` and asked by that of `tagdb nearest`, changed only in the
 number format (`halfvec`, `vector`), in m and ef_construction, and in ef_search; what is taken as it stands is marked as
@@ -11,8 +11,8 @@ included; "as sent" is the transaction of `tagdb nearest`, seen from the client.
 turns; the indexes follow one another, since two on the same vectors would get in each other's way. Where the planner
 does not take the index, the plan says "all read", and the answer is exact. Fewer than 20 tags (questions) are left out.
 
-Vectors are drawn from a mixture, or copied from a database of tagdb, which is only read. The work is done in a database
-of its own, on an embedded server of its own or on that of --db-url, and dropped after.
+Vectors are drawn from a mixture, or copied from a database of tagdb, all or a random sample; that is only read. All is
+done in a database of its own, on an embedded server of its own or on that of --db-url, and dropped after.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from tagdb.pipeline.opening import open_database
 EF_SEARCH = (40, 100, 200, 400)
 BUILDS = ("16/64", "16/128", "24/128", "24/200")
 FORMATS = ("halfvec", "vector")
+MADE_UP_VECTORS, MADE_UP_TAGS = 100_000, 10_000
 CLUSTER = 100
 DRAWN_AT_ONCE = 16_384
 KINDS = (("questions", "text_vector", "question_id"), ("tags", "tag_vector", "tag"))
@@ -82,7 +83,10 @@ class Offer:
 
 def made_up_for(arguments: argparse.Namespace) -> list[Offer]:
     """Offer as many made-up vectors as are to be searched, and the origins."""
-    totals = (arguments.vectors + arguments.queries, arguments.tags + arguments.queries)
+    totals = (
+        (arguments.vectors or MADE_UP_VECTORS) + arguments.queries,
+        (arguments.tags or MADE_UP_TAGS) + arguments.queries,
+    )
     return [
         Offer(Relation(*kind, embedder=0, dim=arguments.dim), total, made_up(arguments.dim, total, seed))
         for seed, (kind, total) in enumerate(zip(KINDS, totals, strict=True))
@@ -100,22 +104,30 @@ def made_up(dim: int, n: int, seed: int) -> Source:
     return send
 
 
-def offered(session: Session) -> list[Offer]:
-    """Offer the vectors that the active embedder has in a database of tagdb."""
+def offered(session: Session, arguments: argparse.Namespace) -> list[Offer]:
+    """Offer the vectors that the active embedder has in a database of tagdb, or about as many of them as asked for."""
     embedder = embedders.active(session)
     if embedder is None:
         raise SystemExit("that database has no vector yet")
     relations = [Relation(*kind, embedder=embedder.id, dim=embedder.dim) for kind in KINDS]
-    counted = [value_of(session, f"SELECT count(*) FROM tagdb.{each.partition}") for each in relations]
-    return [Offer(each, n, stored(session, each)) for each, n in zip(relations, counted, strict=True)]
+    wanted = (arguments.vectors, arguments.tags)
+    return [_offered(session, each, n and n + arguments.queries) for each, n in zip(relations, wanted, strict=True)]
 
 
-def stored(session: Session, relation: Relation) -> Source:
-    """Read the vectors of a relation."""
+def _offered(session: Session, relation: Relation, wanted: int | None) -> Offer:
+    rows = f"tagdb.{relation.partition}"
+    total = value_of(session, f"SELECT count(*) FROM {rows}")
+    if wanted and wanted < total:
+        rows += f" TABLESAMPLE bernoulli ({100 * wanted / total}) REPEATABLE (0)"
+        total = value_of(session, f"SELECT count(*) FROM {rows}")
+    return Offer(relation, total, stored(session, relation.dim, f"SELECT embedding FROM {rows}"))
+
+
+def stored(session: Session, dim: int, query: str) -> Source:
+    """Read the vectors that a query selects."""
 
     def send(sink: Sink) -> None:
-        fields: list[tuple[str, str | int]] = [("vector", relation.dim)]
-        query = f"SELECT embedding FROM tagdb.{relation.partition}"
+        fields: list[tuple[str, str | int]] = [("vector", dim)]
         copy.copy_out(session.cursor(), query, fields, lambda block: sink(block["vector"].astype(np.float32)))
 
     return send
@@ -170,7 +182,7 @@ def run(database: Database, arguments: argparse.Namespace, origin: Database | No
     searched: dict[str, int] = {}
     with ExitStack() as stack:
         session = stack.enter_context(database.session())
-        offers = offered(stack.enter_context(origin.session())) if origin else made_up_for(arguments)
+        offers = offered(stack.enter_context(origin.session()), arguments) if origin else made_up_for(arguments)
         embedder = add_embedder(session, "neighbours", offers[0].relation.dim)
         session.run_script(ASKING)
         for offer in offers:
@@ -202,8 +214,9 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vectors", type=int, default=100_000, help="question vectors (default: 100000)")
-    parser.add_argument("--tags", type=int, default=10_000, help="tag vectors (default: 10000)")
+    size = "how many {} vectors (default: {:,}, or all of the database)"
+    parser.add_argument("--vectors", type=int, help=size.format("question", MADE_UP_VECTORS))
+    parser.add_argument("--tags", type=int, help=size.format("tag", MADE_UP_TAGS))
     parser.add_argument("--queries", type=int, default=200, help="origins for each of the two (default: 200)")
     parser.add_argument("--dim", type=int, default=1024)
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS)
