@@ -83,10 +83,11 @@ class Offer:
 
 def made_up_for(arguments: argparse.Namespace) -> list[Offer]:
     """Offer as many made-up vectors as are to be searched, and the origins."""
-    totals = (
-        (arguments.vectors or MADE_UP_VECTORS) + arguments.queries,
-        (arguments.tags or MADE_UP_TAGS) + arguments.queries,
+    searched = (
+        MADE_UP_VECTORS if arguments.vectors is None else arguments.vectors,
+        MADE_UP_TAGS if arguments.tags is None else arguments.tags,
     )
+    totals = [n + arguments.queries for n in searched]
     return [
         Offer(Relation(*kind, embedder=0, dim=arguments.dim), total, made_up(arguments.dim, total, seed))
         for seed, (kind, total) in enumerate(zip(KINDS, totals, strict=True))
@@ -111,13 +112,16 @@ def offered(session: Session, arguments: argparse.Namespace) -> list[Offer]:
         raise SystemExit("that database has no vector yet")
     relations = [Relation(*kind, embedder=embedder.id, dim=embedder.dim) for kind in KINDS]
     wanted = (arguments.vectors, arguments.tags)
-    return [_offered(session, each, n and n + arguments.queries) for each, n in zip(relations, wanted, strict=True)]
+    return [
+        _offered(session, each, None if n is None else n + arguments.queries)
+        for each, n in zip(relations, wanted, strict=True)
+    ]
 
 
 def _offered(session: Session, relation: Relation, wanted: int | None) -> Offer:
     rows = f"tagdb.{relation.partition}"
     total = value_of(session, f"SELECT count(*) FROM {rows}")
-    if wanted and wanted < total:
+    if wanted is not None and wanted < total:
         rows += f" TABLESAMPLE bernoulli ({100 * wanted / total}) REPEATABLE (0)"
         total = value_of(session, f"SELECT count(*) FROM {rows}")
     return Offer(relation, total, stored(session, relation.dim, f"SELECT embedding FROM {rows}"))
