@@ -70,20 +70,13 @@ SELECT NOT EXISTS (SELECT FROM tagdb.tag_vector WHERE embedder_id = :embedder AN
 
 -- name: delete_left
 DELETE FROM tagdb.tag_vector t
-USING (SELECT tag, sum(CASE WHEN joins THEN 1 ELSE -1 END) AS questions FROM move GROUP BY tag) m
+USING tag_move m
 WHERE t.embedder_id = :embedder AND t.tag = m.tag AND t.questions + m.questions = 0
 
 -- name: create_stale_moved
 CREATE UNLOGGED TABLE tagdb.stale_tag AS
 SELECT m.tag, CAST((coalesce(t.members, 0) + m.members) % 9223372036854775808 AS bigint) AS members
-FROM (
-    SELECT tag,
-        sum(CASE WHEN joins THEN 1 ELSE -1 END) AS questions,
-        sum(CASE WHEN joins THEN listed ELSE -listed END * CAST(hashint8extended(question_id, text_id) AS numeric))
-            AS members
-    FROM move
-    GROUP BY tag
-) m
+FROM tag_move m
 LEFT JOIN tagdb.tag_vector t ON t.embedder_id = :embedder AND t.tag = m.tag
 WHERE coalesce(t.questions, 0) + m.questions > 0
 
@@ -113,6 +106,17 @@ FROM (
 WHERE tag IS NOT NULL
 GROUP BY m.tag, m.question_id, m.text_id, m.joins
 
+-- name: sum_moves
+-- What the moves of a tag change its numbers by.
+CREATE TEMP TABLE tag_move ON COMMIT DROP AS
+SELECT tag,
+    count(*) AS moves,
+    CAST(sum(CASE WHEN joins THEN 1 ELSE -1 END) AS bigint) AS questions,
+    sum(CASE WHEN joins THEN listed ELSE -listed END * CAST(hashint8extended(question_id, text_id) AS numeric))
+        AS members
+FROM move
+GROUP BY tag
+
 -- name: begin_new
 -- A tag of joining questions alone: moved from zero, its centroid is their average.
 INSERT INTO tagdb.tag_vector (embedder_id, tag, questions, members, embedding)
@@ -125,15 +129,7 @@ ON CONFLICT (embedder_id, tag) DO NOTHING
 -- reach their last step in different syncs.
 CREATE TEMP TABLE movable ON COMMIT DROP AS
 SELECT s.tag, s.members, t.questions + m.questions AS questions, m.moves, c.steps
-FROM (
-    SELECT tag,
-        count(*) AS moves,
-        CAST(sum(CASE WHEN joins THEN 1 ELSE -1 END) AS bigint) AS questions,
-        sum(CASE WHEN joins THEN listed ELSE -listed END * CAST(hashint8extended(question_id, text_id) AS numeric))
-            AS members
-    FROM move
-    GROUP BY tag
-) m
+FROM tag_move m
 JOIN tagdb.stale_tag s USING (tag)
 JOIN tagdb.tag_vector t ON t.embedder_id = :embedder AND t.tag = s.tag
 CROSS JOIN LATERAL (

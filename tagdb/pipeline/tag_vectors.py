@@ -53,6 +53,7 @@ def refresh(session: Session, embedder: StoredEmbedder, look: Look = moved.NO_LO
         staged = session.scalar("tag_vectors.has_staged")
         if staged:
             session.execute("tag_vectors.stage_moves", embedder=embedder.id)
+            session.execute("tag_vectors.sum_moves")
         told_by_moves = bool(staged) and _moves_tell(session, embedder, look)
         if told_by_moves:
             removed = session.execute("tag_vectors.delete_left", embedder=embedder.id)

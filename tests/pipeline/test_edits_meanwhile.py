@@ -8,9 +8,8 @@ from tagdb.db.connection import Session
 from tagdb.models import Silent
 from tagdb.pipeline import comparing, indexing
 from tagdb.pipeline.moved import Moved
-from tagdb.pipeline.sync import Choice, sync
 from tagdb.pipeline.train import TrainSettings, train
-from tests.pipeline.world import SPLIT_QUERY, OnStep, World, assert_nothing_due, refuse_poison
+from tests.pipeline.world import SPLIT_QUERY, World, assert_nothing_due, refuse_poison
 
 
 def test_move_that_another_session_commits_while_texts_are_compared_is_found_next_time(
@@ -34,12 +33,7 @@ def test_label_that_somebody_deletes_meanwhile_comes_back(synced: World, looks: 
     train(synced.database, SPLIT_QUERY, TrainSettings(), Silent())
     synced.sync()
     synced.put({3: "t3 edited"})
-
-    def delete_at(step: str) -> None:
-        if step == "averaging tags":
-            synced.run("DELETE FROM tagdb.labels WHERE question_id = 7")
-
-    sync(synced.database, Choice("tags"), OnStep(delete_at))
+    synced.sync_while("averaging tags", lambda: synced.run("DELETE FROM tagdb.labels WHERE question_id = 7"))
     assert looks[-1] is Moved.SOME
     assert_nothing_due(synced)
 
@@ -72,12 +66,7 @@ def test_refused_text_that_somebody_lets_try_again_meanwhile_gets_its_labels(
         refuse_poison(patches)
         assert synced.sync().failed == 1
     synced.put({3: "t3 edited"})
-
-    def retry_at(step: str) -> None:
-        if step == "storing texts":
-            synced.run("DELETE FROM tagdb.failure")
-
-    sync(synced.database, Choice("tags"), OnStep(retry_at))
+    synced.sync_while("storing texts", lambda: synced.run("DELETE FROM tagdb.failure"))
     assert looks[-1] is Moved.SOME
     assert_nothing_due(synced)
     assert "poison" in synced.tag_vectors()

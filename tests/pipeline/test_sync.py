@@ -17,8 +17,7 @@ from tagdb.db.connection import Database
 from tagdb.errors import ConnectionFailed, InputRefused
 from tagdb.pipeline import embedders
 from tagdb.pipeline.embedding import NO_TOKEN
-from tagdb.pipeline.sync import Choice, sync
-from tests.pipeline.world import OnStep, World, assert_same_vectors, load_once
+from tests.pipeline.world import World, assert_same_vectors, load_once
 
 
 @pytest.fixture
@@ -134,8 +133,7 @@ def test_question_deleted_and_inserted_again_keeps_its_vector(world: World) -> N
 
 @pytest.mark.parametrize("moment", ["storing texts", "embedding", "averaging tags", "predicting"])
 def test_text_edited_during_a_sync_is_right_after_the_next(world: World, moment: str) -> None:
-    edit = OnStep(lambda step: world.put({1: "rust"}) if step == moment else None)
-    sync(world.database, Choice(), edit)
+    world.sync_while(moment, lambda: world.put({1: "rust"}))
     assert world.texts()[1] == "python pandas"
     assert world.sync().changes.changed == 1
     assert world.texts()[1] == "rust"
@@ -173,15 +171,12 @@ def test_limit_leaves_the_rest_due(world: World, embedded: list[str]) -> None:
 
 
 def test_broken_connection_is_one_clear_error_and_the_next_sync_completes(world: World) -> None:
-    def cut(step: str) -> None:
-        if step == "averaging tags":
-            world.rows(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-
+    terminate = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
     with pytest.raises(ConnectionFailed):
-        sync(world.database, Choice(), OnStep(cut))
+        world.sync_while("averaging tags", lambda: world.rows(terminate))
     assert world.scalar("SELECT count(*) FROM tagdb.text_vector") == 3
     result = world.sync()
     assert (result.embedded.due, result.tags) == (0, 4)

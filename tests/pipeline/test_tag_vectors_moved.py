@@ -9,9 +9,8 @@ import pytest
 
 from tagdb.db.connection import Database, Session
 from tagdb.pipeline import embedders, moved, tag_vectors
-from tagdb.pipeline.sync import Choice, sync
+from tagdb.pipeline.sync import Choice
 from tests.pipeline.world import (
-    OnStep,
     World,
     assert_right_centroids,
     assert_same_centroids,
@@ -134,14 +133,8 @@ def test_tags_with_blanks_are_not_guessed_from_texts(
 
 
 def test_centroid_that_somebody_deletes_meanwhile_comes_back(filled: World, executed: list[str]) -> None:
-    filled.put({1: "popular"})
-
-    def delete_at(step: str) -> None:
-        if step == "embedding":
-            filled.run("DELETE FROM tagdb.tag_vector WHERE tag = 'n7'")
-
-    filled.put({60: "unseen"})
-    sync(filled.database, Choice("tags"), OnStep(delete_at))
+    filled.put({1: "popular", 60: "unseen"})
+    filled.sync_while("embedding", lambda: filled.run("DELETE FROM tagdb.tag_vector WHERE tag = 'n7'"))
     assert_right_centroids(filled, {**QUESTIONS, 1: "popular", 60: "unseen"})
 
 
@@ -152,15 +145,14 @@ def test_tags_that_change_during_a_sync_are_right_after_the_next(
 ) -> None:
     tags = {**QUESTIONS, 1: "popular other", 60: "unseen n60"}
 
-    def edit_at(now: str) -> None:
-        if now == step:
-            filled.put({7: "n8 other", 60: "popular n60"})
-            filled.remove(9)
+    def edit() -> None:
+        filled.put({7: "n8 other", 60: "popular n60"})
+        filled.remove(9)
 
     if first:
         filled.forget()
     filled.put({number: tags[number] for number in (1, 60)})
-    sync(filled.database, Choice("tags"), OnStep(edit_at))
+    filled.sync_while(step, edit)
     tags |= {7: "n8 other", 60: "popular n60", 2: "n8 rare"}
     del tags[9]
     filled.put({2: "n8 rare"})
@@ -230,12 +222,8 @@ def test_checksum_of_what_is_averaged_is_of_the_same_pairs(
     tags[52] = "rare other"
     filled.put({52: tags[52]})
     executed.clear()
-
-    def edit_at(step: str) -> None:
-        if step == "averaging tags":
-            filled.run("DELETE FROM tags WHERE question_id = 51 AND position = 1")
-
-    sync(filled.database, Choice("tags"), OnStep(edit_at))
+    unlist = "DELETE FROM tags WHERE question_id = 51 AND position = 1"
+    filled.sync_while("averaging tags", lambda: filled.run(unlist))
     assert "tag_vectors.create_stale_pairs" in executed
     assert "tag_vectors.stage_members" not in executed
     assert_right_centroids(filled, tags)

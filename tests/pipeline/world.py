@@ -109,6 +109,10 @@ class World:
         """Run `tagdb sync`."""
         return sync(self.database, choice, Silent(), **options)
 
+    def sync_while(self, step: str, happens: Callable[[], object]) -> SyncResult:
+        """Run `tagdb sync`, and let something happen as that step of it begins."""
+        return sync(self.database, AS_IT_IS, OnStep(lambda now: happens() if now == step else None))
+
     def plan(self, choice: Choice = AS_IT_IS) -> Plan:
         """Run `tagdb sync --dry-run`."""
         return plan(self.database, choice, Silent())
