@@ -53,11 +53,16 @@ def spread(values: Sequence[float]) -> float:
     return (max(values) - min(values)) / statistics.median(values)
 
 
-def sgemm_rate(seconds: float = 1.0) -> float:
-    """Return the rate, in FLOP/s, of large float32 products in TensorFlow: the median over about `seconds`."""
+def sgemm_rate() -> float:
+    """Return the rate, in FLOP/s, of large float32 products in TensorFlow: the median over about a second."""
+    return product_rate("float32")
+
+
+def product_rate(number_format: str, seconds: float = 1.0) -> float:
+    """Return the rate, in FLOP/s, of large products in TensorFlow: the median over about `seconds`."""
     from tagdb.elmo._tensorflow import tf
 
-    factor = tf.ones((PRODUCT_SIZE, PRODUCT_SIZE))
+    factor = tf.ones((PRODUCT_SIZE, PRODUCT_SIZE), number_format)
     tf.matmul(factor, factor).numpy()
     times: list[float] = []
     while sum(times) < seconds:

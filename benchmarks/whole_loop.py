@@ -20,12 +20,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psycopg2
 from measuring import machine, print_table
 from random_weights import write_random
+
+from tagdb.elmo.precision import FLOAT32, PRECISIONS
+from tagdb.elmo.spec import read_description, write_description
 
 QUERY = "SELECT id AS question_id, label FROM questions WHERE label IS NOT NULL"
 EDIT = """
@@ -149,7 +152,7 @@ def _steps(loop: Loop, arguments: argparse.Namespace) -> list[Callable[[], None]
     steps: list[Callable[[], None]] = []
     if arguments.size == "original":
         weights = arguments.home or Path(tempfile.gettempdir())
-        steps += [lambda: _use_original(loop, weights / "original-size")]
+        steps += [lambda: _use_original(loop, weights / "original-size", arguments.precision)]
     steps += [
         lambda: loop.run("import", "import", str(arguments.file)),
         lambda: loop.run("sync", "sync", "--no-index"),
@@ -168,10 +171,11 @@ def _steps(loop: Loop, arguments: argparse.Namespace) -> list[Callable[[], None]
     return steps
 
 
-def _use_original(loop: Loop, folder: Path) -> None:
+def _use_original(loop: Loop, folder: Path, precision: str) -> None:
     """Choose random weights of the original's size: they cost what published ones cost, and tell nothing."""
     folder.mkdir(exist_ok=True)
     write_random(folder, "original")
+    write_description(folder, replace(read_description(folder), precision=precision))
     loop.run("embedder use", "embedder", "use", str(folder))
 
 
@@ -179,6 +183,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--size", choices=["starter", "original"], default="starter", help="original: random weights")
+    parser.add_argument("--precision", choices=PRECISIONS, default=FLOAT32, help="of the original size's products")
     parser.add_argument("--home", type=Path, help="where the database goes, and stays (default: temporary)")
     parser.add_argument("--edits", type=int, default=1_000, help="questions that get other tags before the last sync")
     parser.add_argument("--index", action="store_true", help="build the HNSW indexes too, and ask them")

@@ -16,7 +16,16 @@ from tagdb.elmo._tensorflow import tf
 from tagdb.elmo.characters import BEGIN_SENTENCE, END_SENTENCE
 from tagdb.elmo.lstm import N_GATES, DirectionalLstm
 from tagdb.elmo.options import CENTRE, ElmoOptions, read_options
-from tagdb.elmo.spec import DESCRIPTION_FILE, OPTIONS_FILE, WEIGHTS_FILE, ZERO, Description, read_description, read_spec
+from tagdb.elmo.precision import BF16
+from tagdb.elmo.spec import (
+    DESCRIPTION_FILE,
+    OPTIONS_FILE,
+    WEIGHTS_FILE,
+    ZERO,
+    Description,
+    read_description,
+    read_spec,
+)
 from tagdb.elmo.token_encoder import TokenEncoder
 from tagdb.elmo.tokenizers import find_tokenizer
 from tagdb.elmo.tries import TokenRows, trie_levels
@@ -70,8 +79,12 @@ class Elmo:
         begin, end, *start = token_encoder.encode([BEGIN_SENTENCE, END_SENTENCE, *start_tokens])
         before = [begin, *start, end] if start else []
         layer_weights = description.layer_weights
-        self._forward = DirectionalLstm(options.lstm, weights, 0, np.array([*before, begin]), layer_weights)
-        self._backward = DirectionalLstm(options.lstm, weights, 1, np.array([*before[::-1], end]), layer_weights)
+        factors = tf.bfloat16 if description.precision == BF16 else tf.float32
+        openings = np.array([*before, begin]), np.array([*before[::-1], end])
+        self._forward, self._backward = (
+            DirectionalLstm(options.lstm, weights, direction, opening, layer_weights, factors)
+            for direction, opening in enumerate(openings)
+        )
         # A weighted sum is the mix already; the plain one has to be divided once more.
         self._layers_averaged = 1 + options.lstm.n_layers if layer_weights is None else 1
         self._vocabulary = Vocabulary(token_encoder, limits.vocabulary_bytes // begin.nbytes)

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tagdb.elmo.precision import FLOAT32, TOLERANCES
 from tagdb.errors import EmbedderUnavailable
-from tagdb.models import Embedder
+from tagdb.models import Embedder, EmbedderSpec
 
-TOLERANCE = 1e-5
-"""How far a vector may move, relative to the largest number in all of them: what rounding may do."""
+TOLERANCE = TOLERANCES[FLOAT32]
+"""How far a vector may move, relative to the largest number in all of them: what rounding of float32 may do."""
 
 TEXTS = (
     "java",
@@ -69,6 +70,11 @@ def differences(
 def company_difference(embedder: Embedder) -> float:
     """Return the largest difference that anything but a text itself makes to its vector; see `differences`."""
     return float(np.max(list(differences(embedder.embed).values())))
+
+
+def tolerance_of(spec: EmbedderSpec) -> float:
+    """Return how far an embedder's vectors may move: what rounding may do in the precision that it computes in."""
+    return TOLERANCES[str(spec.config.get("precision", FLOAT32))]
 
 
 def unfit(problem: str) -> EmbedderUnavailable:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tagdb.elmo.files import sha256, write_text
 from tagdb.elmo.options import ElmoOptions, read_json_object, read_options
+from tagdb.elmo.precision import FLOAT32, PRECISIONS
 from tagdb.elmo.tokenizers import SPACY, TOKENIZERS, WHITESPACE, identify, is_known
 from tagdb.errors import EmbedderUnavailable, InputRefused, WeightsError
 from tagdb.models import EmbedderSpec
@@ -39,7 +40,8 @@ class Description:
     """An embedder.json: how texts become tokens and layers one vector, and where the weights come from.
 
     `layer_weights` holds a multiplier for each layer, layer 0's first, such as AllenNLP's gamma * softmax(s); None is
-    the plain mean. In the start state "frozen-warm" every text is read as if it followed `start_text`.
+    the plain mean. In the start state "frozen-warm" every text is read as if it followed `start_text`. `precision` is
+    what the LSTMs' matrix products are taken in.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Description:
     layer_weights: tuple[float, ...] | None = None
     start_state: str = ZERO
     start_text: str = ""
+    precision: str = FLOAT32
     source: str = ""
     licence: str = ""
     description: str = ""
@@ -160,6 +163,9 @@ def _problems(description: Description) -> Iterator[tuple[str, str]]:
         yield "layer_weights are all zero", _PLAIN_MEAN
     if state not in (ZERO, FROZEN_WARM):
         yield f"start_state is {state!r}, not one of {ZERO}, {FROZEN_WARM}", f'set "start_state": "{ZERO}"'
+    if description.precision not in PRECISIONS:
+        known = ", ".join(PRECISIONS)
+        yield f"precision is {description.precision!r}, not one of {known}", f'set "precision": "{FLOAT32}"'
     is_blank = not description.start_text.strip()
     if state == FROZEN_WARM and is_blank:
         yield f"start_state is {FROZEN_WARM}, and start_text holds no token", 'set "start_text" to a sentence'
@@ -186,7 +192,7 @@ def _fingerprint(options: ElmoOptions, description: Description, weights_file: P
     numerics = {
         "layer_mix": "mean" if weights is None else [float(weight) for weight in weights],
         "lowercase": description.lowercase,
-        "number_format": "float32",
+        "number_format": description.precision,
         "numerics_version": NUMERICS_VERSION,
         "options": asdict(options),
         "pooling": "mean",
@@ -214,6 +220,7 @@ def _summary(options: ElmoOptions, description: Description) -> dict[str, object
         "layer_weights": None if weights is None else list(weights),
         "start_state": description.start_state,
         "start_text": description.start_text,
+        "precision": description.precision,
         "source": description.source,
         "licence": description.licence,
         "description": description.description,

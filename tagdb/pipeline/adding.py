@@ -16,6 +16,7 @@ from typing import Any
 
 from tagdb import elmo
 from tagdb.elmo import tokenizers
+from tagdb.elmo.precision import BF16, FLOAT32, lacks_bf16_instructions
 from tagdb.elmo.spec import (
     DEFAULT_START_TEXT,
     FROZEN_WARM,
@@ -37,12 +38,13 @@ _PROBE = ("how to join two tables", "python")
 
 @dataclass(frozen=True)
 class Reading:
-    """How an added ELMo reads texts, where that is to differ from what its source says; None leaves it."""
+    """How an added ELMo reads texts and computes, where that is to differ from what its source says; None leaves it."""
 
     tokenizer: str | None = None
     lowercase: bool | None = None
     start_state: str | None = None
     start_text: str | None = None
+    precision: str | None = None
 
     @property
     def given(self) -> dict[str, Any]:
@@ -127,6 +129,8 @@ def add(
             manifest.write(folder, facts)
         _require_free(name)
         folder.replace(installed.added_folder() / name)
+    if spec.config.get("precision") == BF16 and lacks_bf16_instructions():
+        reporter.say(f"this processor has no instructions for bfloat16: --precision {FLOAT32} is faster here")
     return Added(replace(spec, directory=str(installed.added_folder() / name)), proof)
 
 
@@ -206,7 +210,7 @@ def _make_of_module(
     if not hub.is_elmo(brought.folder):
         if reading.given:
             raise UsageError(
-                f"a module reads texts in its own way; {', '.join(reading.given)} cannot be chosen",
+                f"a module works in its own way; {', '.join(reading.given)} cannot be chosen",
                 hint="leave it out",
             )
         with reporter.step("trying the module"):

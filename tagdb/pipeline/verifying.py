@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tagdb import elmo
-from tagdb.elmo.independence import TEXTS, TOLERANCE, company_difference
+from tagdb.elmo.independence import TEXTS, company_difference, tolerance_of
 from tagdb.errors import CheckFailed
 from tagdb.fetch import manifest
 from tagdb.pipeline import installed
@@ -42,7 +42,7 @@ def verify(name_or_directory: str) -> Verified:
     folder = installed.checked(name_or_directory)
     embedder = elmo.load(folder, elmo.read_spec(folder))
     difference = company_difference(embedder)
-    if not difference <= TOLERANCE:
+    if not difference <= tolerance_of(embedder.spec):
         raise CheckFailed(
             f"{name_or_directory}: the vector of a text moves by {difference:.1e} with the texts around it",
             hint="tagdb embedder remove it, and add it again",

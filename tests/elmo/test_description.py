@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tagdb.elmo.precision import PRECISIONS
 from tagdb.elmo.spec import (
     DEFAULT_START_TEXT,
     FROZEN_WARM,
@@ -32,6 +33,7 @@ descriptions = st.builds(
     lowercase=st.booleans(),
     tokenizer=st.sampled_from([*TOKENIZERS, "spacy:en"]),
     layer_weights=st.none() | st.lists(floats, min_size=1).map(lambda weights: (*weights, 1.0)),
+    precision=st.sampled_from(PRECISIONS),
     source=st.text(),
     licence=st.text(),
     description=st.text(),
@@ -100,6 +102,8 @@ def test_a_folder_that_is_not_there_cannot_be_written(tmp_path: Path) -> None:
         (WARM, "start_text holds no token"),
         ({**WARM, "start_text": " \n"}, "start_text holds no token"),
         ({**WARM, "start_text": ["a"]}, r"start_text is \['a'\], not a string"),
+        ({"precision": "float16"}, "precision is 'float16', not one of float32, bf16"),
+        ({"precision": 16}, "precision is 16, not a string"),
         ({"start_text": "a"}, "there is a start_text, and start_state is zero"),
     ],
     ids=str,

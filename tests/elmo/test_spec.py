@@ -77,12 +77,13 @@ def test_fingerprint_follows_what_changes_vectors_and_nothing_else(tmp_path: Pat
         fingerprint("clip", clip=2),
         fingerprint("lower", embedder={"lowercase": True}),
         fingerprint("spaces", embedder={"tokenizer": "spaces"}),
+        fingerprint("rounded", embedder={"precision": "bf16"}),
         fingerprint("weighted", embedder={"layer_weights": [0.5, 0.25, 0.25]}),
         fingerprint("top", embedder={"layer_weights": [0, 0, 1]}),
         fingerprint("warm", embedder={"start_state": "frozen-warm", "start_text": "hello there"}),
         fingerprint("other text", embedder={"start_state": "frozen-warm", "start_text": "hello here"}),
     }
-    assert len(others | {original}) == 11
+    assert len(others | {original}) == 12
     assert fingerprint("floats", embedder={"layer_weights": [0.0, 0.0, 1.0]}) == fingerprint(
         "whole numbers", embedder={"layer_weights": [0, 0, 1]}
     )

@@ -18,9 +18,11 @@ from tagdb.pipeline import adding, embedders, installed, verifying
 from tagdb.pipeline.adding import Added, Reading
 from tagdb.pipeline.pretraining import Settings, Size, TrainingTexts, pretrain
 from tests.elmo.weights import write_random_elmo
+from tests.pipeline.stored import Listener
 from tests.pipeline.world import World
 
 TEXTS = ["Java Spring", "c#, .net"]
+BF16_IS_SLOW = "this processor has no instructions for bfloat16: --precision float32 is faster here"
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +74,22 @@ def test_warm_start_has_a_text_of_its_own_and_zero_takes_it_off_again(source: Pa
     assert given.config["start_text"] == "select rows"
     with pytest.raises(WeightsError, match="start_text"):
         _add(source, "useless", start_text="select rows")
+
+
+@pytest.mark.parametrize("lacks", [True, False])
+def test_precision_is_chosen_when_adding_and_a_processor_that_is_slow_at_it_is_told_of(
+    source: Path, monkeypatch: pytest.MonkeyPatch, *, lacks: bool
+) -> None:
+    monkeypatch.setattr(adding, "lacks_bf16_instructions", lambda: lacks)
+    heard = Listener()
+    quick = adding.add("quick", str(source), Reading(precision="bf16"), heard).spec
+    assert quick.config["precision"] == "bf16"
+    assert [line for line in heard.said if "bfloat16" in line] == [BF16_IS_SLOW] * lacks
+    assert verifying.verify("quick").fingerprint == quick.fingerprint
+    heard.said.clear()
+    exact = adding.add("exact", "quick", Reading(precision="float32"), heard).spec
+    assert exact.fingerprint == elmo.read_spec(source).fingerprint != quick.fingerprint
+    assert heard.said == []
 
 
 def test_embedder_that_is_here_is_added_again_to_be_read_otherwise(source: Path) -> None:
