@@ -58,14 +58,14 @@ def sgemm_rate() -> float:
     return product_rate("float32")
 
 
-def product_rate(number_format: str, seconds: float = 1.0) -> float:
-    """Return the rate, in FLOP/s, of large products in TensorFlow: the median over about `seconds`."""
+def product_rate(dtype: str) -> float:
+    """Return the rate, in FLOP/s, of large products of a TensorFlow type: the median over about a second."""
     from tagdb.elmo._tensorflow import tf
 
-    factor = tf.ones((PRODUCT_SIZE, PRODUCT_SIZE), number_format)
+    factor = tf.ones((PRODUCT_SIZE, PRODUCT_SIZE), dtype)
     tf.matmul(factor, factor).numpy()
     times: list[float] = []
-    while sum(times) < seconds:
+    while sum(times) < 1:
         started = time.perf_counter()
         tf.matmul(factor, factor).numpy()
         times.append(time.perf_counter() - started)

@@ -3,9 +3,9 @@
     python benchmarks/precisions.py titles_tags.tsv:title titles_tags.tsv:tags --size original --rows 3000
     python benchmarks/precisions.py tagdataset.csv:tags --size starter --rows 100000
 
-Each distinct text is embedded once. Differences are those of the numbers in the vectors, relative to the largest one,
-and the cosine is that of a text's two vectors, the least of all texts. `--size starter` takes the shipped model,
-"original" and "tiny" random weights. What rounding does to the tasks themselves, `embedder_quality.py` tells.
+Each distinct text is embedded once. Differences are those of the numbers in the vectors, relative to the largest one;
+"apart" is the cosine distance of a text's two vectors, the largest of all texts. `--size starter` takes the shipped
+model, "original" and "tiny" random weights. What rounding does to tasks, `embedder_quality.py` tells.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from tagdb.elmo.spec import OPTIONS_FILE, WEIGHTS_FILE, read_description, write_
 
 WARM_UP = 256
 COLUMNS = [
-    *("corpus", "texts", f"{FLOAT32} texts/s", f"{BF16} texts/s", "times"),
-    *("largest difference", "mean difference", "least cosine"),
+    *("corpus", "texts", f"{FLOAT32} texts/s", f"{BF16} texts/s", f"{BF16} is, times"),
+    *("largest difference", "mean difference", "apart"),
 ]
 
 
@@ -39,7 +39,10 @@ def main() -> None:
     """Measure every corpus and print a table, or JSON."""
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as folder:
-        sides = {precision: _load(Path(folder), arguments.size, precision) for precision in PRECISIONS}
+        if arguments.size in SIZES:
+            write_random(Path(folder), arguments.size)
+        origin = Path(folder) if arguments.size in SIZES else STARTER
+        sides = {precision: _load(origin, Path(folder) / precision, precision) for precision in PRECISIONS}
         results = []
         for path, column in arguments.corpora:
             corpus = Corpus.of(f"{path.name}:{column}", read_texts(path, column), arguments.rows)
@@ -69,23 +72,18 @@ def compare(sides: dict[str, Elmo], texts: Sequence[str], rounds: int) -> dict[s
     return {
         "texts": len(texts),
         **{f"{precision} texts/s": len(texts) / each for precision, each in seconds.items()},
-        "times": seconds[FLOAT32] / seconds[BF16],
+        f"{BF16} is, times": seconds[FLOAT32] / seconds[BF16],
         "largest difference": float(differences.max()),
         "mean difference": float(differences.mean()),
-        "least cosine": f"{cosines.min():.6f}",
+        "apart": float(1 - cosines.min()),
     }
 
 
-def _load(folder: Path, size: str, precision: str) -> Elmo:
-    directory = folder / precision
+def _load(origin: Path, directory: Path, precision: str) -> Elmo:
     directory.mkdir()
-    if size in SIZES:
-        write_random(directory, size)
-    else:
-        for name in (OPTIONS_FILE, WEIGHTS_FILE):
-            (directory / name).symlink_to(STARTER / name)
-    described = read_description(directory if size in SIZES else STARTER)
-    write_description(directory, replace(described, precision=precision))
+    for name in (OPTIONS_FILE, WEIGHTS_FILE):
+        (directory / name).symlink_to(origin / name)
+    write_description(directory, replace(read_description(origin), precision=precision))
     return Elmo.load(directory)
 
 

@@ -141,10 +141,11 @@ def main() -> None:
         loop.stop()
         if arguments.home is None:
             shutil.rmtree(home)
+    about = machine() | {"size": arguments.size, "precision": arguments.precision}
     if arguments.json:
-        print(json.dumps({"machine": machine(), "rows": rows, "steps": [asdict(step) for step in loop.steps]}))
+        print(json.dumps({"machine": about, "rows": rows, "steps": [asdict(step) for step in loop.steps]}))
         return
-    print(f"{rows:,} rows; " + ", ".join(f"{name} {value}" for name, value in machine().items()) + "\n")
+    print(f"{rows:,} rows; " + ", ".join(f"{name} {value}" for name, value in about.items()) + "\n")
     print_table([asdict(step) for step in loop.steps], list(Step.__dataclass_fields__))
 
 
@@ -183,13 +184,16 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--size", choices=["starter", "original"], default="starter", help="original: random weights")
-    parser.add_argument("--precision", choices=PRECISIONS, default=FLOAT32, help="of the original size's products")
+    parser.add_argument("--precision", choices=PRECISIONS, default=FLOAT32, help="with --size original")
     parser.add_argument("--home", type=Path, help="where the database goes, and stays (default: temporary)")
     parser.add_argument("--edits", type=int, default=1_000, help="questions that get other tags before the last sync")
     parser.add_argument("--index", action="store_true", help="build the HNSW indexes too, and ask them")
     parser.add_argument("--tag", default="java", help="the tag whose neighbours are asked for, with --index")
     parser.add_argument("--json", action="store_true")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.precision != FLOAT32 and arguments.size != "original":
+        parser.error("--precision goes with --size original")
+    return arguments
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ class StartState(StrEnum):
 
 
 class Precision(StrEnum):
-    """What the factors of an ELMo's products are rounded to."""
+    """What an ELMo's matrix products are taken in."""
 
     float32 = "float32"
     bf16 = "bf16"
@@ -57,7 +57,7 @@ def add(
         Precision | None,
         typer.Option(
             help="Multiply in float32, or in bfloat16: faster where the processor has instructions for it, "
-            "and accurate to a few thousandths.",
+            "accurate to a few thousandths. Default: as the source does.",
             show_default=False,
         ),
     ] = None,

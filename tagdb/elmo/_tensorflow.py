@@ -1,4 +1,4 @@
-"""The one place that imports TensorFlow: quietly, without Keras, with float32 products everywhere, and fast ones."""
+"""The one place that imports TensorFlow: quietly, without Keras, with float32 products that are whole, and fast."""
 
 from __future__ import annotations
 

@@ -16,16 +16,8 @@ from tagdb.elmo._tensorflow import tf
 from tagdb.elmo.characters import BEGIN_SENTENCE, END_SENTENCE
 from tagdb.elmo.lstm import N_GATES, DirectionalLstm
 from tagdb.elmo.options import CENTRE, ElmoOptions, read_options
-from tagdb.elmo.precision import BF16
-from tagdb.elmo.spec import (
-    DESCRIPTION_FILE,
-    OPTIONS_FILE,
-    WEIGHTS_FILE,
-    ZERO,
-    Description,
-    read_description,
-    read_spec,
-)
+from tagdb.elmo.products import Products
+from tagdb.elmo.spec import DESCRIPTION_FILE, OPTIONS_FILE, WEIGHTS_FILE, ZERO, Description, read_description, read_spec
 from tagdb.elmo.token_encoder import TokenEncoder
 from tagdb.elmo.tokenizers import find_tokenizer
 from tagdb.elmo.tries import TokenRows, trie_levels
@@ -50,13 +42,14 @@ class Limits:
 
 
 class Elmo:
-    """An ELMo of AllenNLP's format (Peters et al., 2018), exact and without state between texts.
+    """An ELMo of AllenNLP's format (Peters et al., 2018), without approximations or state between texts.
 
     A text's vector is the mean, over its tokens, of the plain average of all layers, or of their sum weighted as
     embedder.json says: the forward half, then the backward half; less the mean vector of many texts where the weights
     hold one (`CENTRE`). Every text starts after the sentence's begin (backwards: its end), read from the zero state or
     from that after the start text of embedder.json, as bilm-tf's network carries it over from sentence to sentence.
-    Equal texts get vectors equal to 1e-5, whatever they are embedded with. An instance keeps token vectors
+    Equal texts get vectors equal to 1e-5 (in precision bf16: to 1e-2 of the largest number), whatever they are
+    embedded with. An instance keeps token vectors
     between calls and serves one thread at a time.
     """
 
@@ -79,10 +72,10 @@ class Elmo:
         begin, end, *start = token_encoder.encode([BEGIN_SENTENCE, END_SENTENCE, *start_tokens])
         before = [begin, *start, end] if start else []
         layer_weights = description.layer_weights
-        factors = tf.bfloat16 if description.precision == BF16 else tf.float32
+        products = Products(description.precision)
         openings = np.array([*before, begin]), np.array([*before[::-1], end])
         self._forward, self._backward = (
-            DirectionalLstm(options.lstm, weights, direction, opening, layer_weights, factors)
+            DirectionalLstm(options.lstm, weights, direction, opening, layer_weights, products)
             for direction, opening in enumerate(openings)
         )
         # A weighted sum is the mix already; the plain one has to be divided once more.

@@ -16,6 +16,7 @@ import numpy as np
 
 from tagdb.elmo._tensorflow import tf, trace
 from tagdb.elmo.options import LstmOptions, lstm_cell_name
+from tagdb.elmo.products import Products
 from tagdb.elmo.tries import TrieLevel
 from tagdb.elmo.weights import FloatArray, Weights
 
@@ -63,7 +64,7 @@ class DirectionalLstm:
 
     `opening`, of shape (n_tokens, projection_dim), ends with the vector of the sentence's begin (forward) or end
     (backward). `layer_weights`, layer 0's first, multiply the layers in `totals`; None leaves them as they are.
-    `factors` is the type that a product's factors, and so its result, are rounded to; all else is float32.
+    `products` takes the matrix products; all else is float32.
     """
 
     def __init__(
@@ -72,12 +73,12 @@ class DirectionalLstm:
         weights: Weights,
         direction: int,
         opening: FloatArray,
-        layer_weights: Sequence[float] | None = None,
-        factors: Any = tf.float32,
+        layer_weights: Sequence[float] | None,
+        products: Products,
     ) -> None:
         self._options, self._layer_weights = options, layer_weights
         names = [lstm_cell_name(direction, layer) for layer in range(options.n_layers)]
-        self._layers = [_Layer(options, weights, name, factors) for name in names]
+        self._layers = [_Layer(options, weights, name, products) for name in names]
         self._advance_common = trace(partial(self._compute, False), self._signature())
         self._root = self._read(opening)
 
@@ -161,7 +162,8 @@ class _Slice(NamedTuple):
 class _Layer:
     """A projected LSTM layer; its gates, before their activations, come as (i, j, f, o) slice by slice."""
 
-    def __init__(self, options: LstmOptions, weights: Weights, name: str, factors: Any) -> None:
+    def __init__(self, options: LstmOptions, weights: Weights, name: str, products: Products) -> None:
+        self._products = products
         self._cell_clip, self._proj_clip = options.cell_clip, options.proj_clip
         kernel = weights.read(f"{name}/W_0").reshape(2, options.projection_dim, N_GATES, options.dim)
         bias = weights.read(f"{name}/B").reshape(N_GATES, options.dim)
@@ -170,8 +172,8 @@ class _Layer:
         bounds = [slice(*ends) for ends in pairwise(np.linspace(0, options.dim, n_slices + 1, dtype=int))]
         self.slices = [
             _Slice(
-                tuple(tf.cast(kernel[0, :, gate, cells], factors) for gate in range(N_GATES)),
-                tuple(tf.cast(kernel[1, :, gate, cells], factors) for gate in range(N_GATES)),
+                tuple(products.kernel(kernel[0, :, gate, cells]) for gate in range(N_GATES)),
+                tuple(products.kernel(kernel[1, :, gate, cells]) for gate in range(N_GATES)),
                 tuple(tf.constant(bias[gate, cells]) for gate in range(N_GATES)),
                 bias[0, cells].size,
             )
@@ -180,13 +182,13 @@ class _Layer:
         self._projections = None
         if f"{name}/W_P_0" in weights:
             projection = weights.read(f"{name}/W_P_0")
-            self._projections = [tf.cast(projection[cells], factors) for cells in bounds]
+            self._projections = [products.kernel(projection[cells]) for cells in bounds]
 
     def input_products(self, x: Any) -> Iterator[tuple[Any, ...]]:
         """Yield what inputs of shape (n, projection_dim) add to each slice's gates, biases included."""
         for slice_ in self.slices:
-            products = zip(slice_.input_kernels, slice_.biases, strict=True)
-            yield tuple(tf.nn.bias_add(_product(x, kernel), bias) for kernel, bias in products)
+            pairs = zip(slice_.input_kernels, slice_.biases, strict=True)
+            yield tuple(tf.nn.bias_add(self._products.of(x, kernel), bias) for kernel, bias in pairs)
 
     def products_of_tokens(self, inputs: TokenInputs, tokens: Any, rare_tokens: bool) -> Iterator[tuple[Any, ...]]:
         """Yield what tokens, in ascending order, add to each slice's gates, biases included."""
@@ -205,7 +207,7 @@ class _Layer:
         `family`, of shape (n,), holds each child's row in `outputs`.
         """
         for slice_ in self.slices:
-            yield tuple(tf.gather(_product(outputs, kernel), family) for kernel in slice_.recurrent_kernels)
+            yield tuple(tf.gather(self._products.of(outputs, kernel), family) for kernel in slice_.recurrent_kernels)
 
     def update(
         self, from_input: Iterable[tuple[Any, ...]], recurrent: Iterable[tuple[Any, ...]], before: Iterable[Any]
@@ -222,13 +224,8 @@ class _Layer:
     def _project(self, hidden: list[Any]) -> Any:
         if self._projections is None:
             return tf.concat(hidden, axis=1)
-        parts = [_product(part, kernel) for part, kernel in zip(hidden, self._projections, strict=True)]
+        parts = [self._products.of(part, kernel) for part, kernel in zip(hidden, self._projections, strict=True)]
         return _clip(tf.add_n(parts), self._proj_clip)
-
-
-def _product(x: Any, kernel: Any) -> Any:
-    """Return x·kernel in float32, from factors of the kernel's type."""
-    return tf.cast(tf.matmul(tf.cast(x, kernel.dtype), kernel), tf.float32)
 
 
 def _clip(x: Any, limit: float | None) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 
 from tagdb import elmo
 from tagdb.elmo import tokenizers
-from tagdb.elmo.precision import BF16, FLOAT32, lacks_bf16_instructions
+from tagdb.elmo.precision import BF16, has_bf16_instructions
 from tagdb.elmo.spec import (
     DEFAULT_START_TEXT,
     FROZEN_WARM,
@@ -92,7 +92,7 @@ def proof_in_words(proof: Mapping[str, Any] | None) -> str | None:
         "stateful": "goes on from the text before",
     }
     noted = "".join(f"; the module {fault}" for name, fault in faults.items() if proof[name])
-    return f"{proof['texts']} texts, largest difference from the module {largest:.1e}{noted}"
+    return f"{proof['texts']} texts, largest difference from the module {largest:.1e} in float32{noted}"
 
 
 def add(
@@ -129,8 +129,8 @@ def add(
             manifest.write(folder, facts)
         _require_free(name)
         folder.replace(installed.added_folder() / name)
-    if spec.config.get("precision") == BF16 and lacks_bf16_instructions():
-        reporter.say(f"this processor has no instructions for bfloat16: --precision {FLOAT32} is faster here")
+    if spec.config.get("precision") == BF16 and not has_bf16_instructions():
+        reporter.say(f"{BF16} is no faster than float32 here: the processor has no instructions for it")
     return Added(replace(spec, directory=str(installed.added_folder() / name)), proof)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tagdb.db.connection import Database
+from tagdb.elmo.precision import PRECISIONS
 from tests.cli.running import done, objects, tagdb
 from tests.elmo.weights import write_random_elmo
 
@@ -47,6 +48,13 @@ def test_from_files_to_an_embedder_in_use_and_away_again(source: Path, database:
     assert not (home / "embedders" / "mine").exists()
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_precision_is_chosen_and_shown(source: Path, precision: str) -> None:
+    done("embedder", "add", "mine", str(source), "--precision", precision)
+    (shown,) = objects(done("embedder", "show", "mine", "--json").stdout)
+    assert shown["config"]["precision"] == precision
+
+
 def test_add_tells_a_script_everything(source: Path) -> None:
     (added,) = objects(done("embedder", "add", "mine", str(source), "--json").stdout)
     assert (added["spec"]["name"], added["spec"]["dim"], added["proof"]) == ("mine", 16, None)
@@ -59,6 +67,7 @@ def test_add_tells_a_script_everything(source: Path) -> None:
         (("mine",), 2, "Missing argument 'SOURCE'"),
         (("mine", "nowhere"), 2, "neither a folder, nor an archive, nor an address"),
         (("mine", "{source}", "--start-state", "hot"), 2, "'hot' is not one of 'zero', 'frozen-warm'"),
+        (("mine", "{source}", "--precision", "float16"), 2, "'float16' is not one of 'float32', 'bf16'"),
         (("mine", "{source}", "--tokenizer", "letters"), 2, "there is no tokenizer 'letters'"),
         (("starter", "{source}"), 1, "embedder 'starter' comes with tagdb next: choose another name"),
     ],

@@ -82,6 +82,12 @@ def test_another_start_state_is_left_and_told(mixed: tuple[Outcome, Notes], plai
     assert not any("zero state" in line for line in plain[1].said)
 
 
+def test_rounded_products_are_left_and_told(tmp_path: Path) -> None:
+    outcome, notes = go_on(tmp_path, CONVERTED | {"precision": "bf16"})
+    assert read_description(outcome.directory).precision == "float32"
+    assert notes.said[0].endswith(" multiplies in bf16; what is trained now does in float32")
+
+
 def test_source_and_licence_are_kept(mixed: tuple[Outcome, Notes], plain: tuple[Outcome, Notes]) -> None:
     inherited, stated = (read_description(outcome.directory) for outcome, _ in (mixed, plain))
     assert (inherited.licence, stated.licence) == ("MIT", "CC0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,9 +89,10 @@ def test_text_module_embeds_a_database(text_module: Path, database: Database) ->
     assert_same_vectors(world.vectors(), dict(zip((1, 2, 3), expected, strict=True)))
 
 
-def test_text_module_reads_texts_in_its_own_way(text_module: Path, home: Path) -> None:
-    with pytest.raises(UsageError, match="tokenizer cannot be chosen"):
-        adding.add("nnlm", str(text_module), Reading(tokenizer="words"), Silent())
+@pytest.mark.parametrize("chosen", [{"tokenizer": "words"}, {"precision": "bf16"}], ids=str)
+def test_text_module_works_in_its_own_way(text_module: Path, home: Path, chosen: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=f"{next(iter(chosen))} cannot be chosen"):
+        adding.add("nnlm", str(text_module), Reading(**chosen), Silent())
     assert list((home / "embedders").iterdir()) == []
 
 

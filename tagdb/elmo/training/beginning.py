@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tagdb.elmo.options import CENTRE, ElmoOptions, read_options
+from tagdb.elmo.precision import FLOAT32
 from tagdb.elmo.spec import OPTIONS_FILE, WEIGHTS_FILE, ZERO, Description, read_description
 from tagdb.elmo.training.card import Provenance
 from tagdb.elmo.training.network import initial_weights
@@ -69,6 +70,10 @@ def _read_weights(path: Path, options: ElmoOptions) -> dict[str, FloatArray]:
 
 
 def _news(description: Description) -> str | None:
-    if description.start_state == ZERO:
-        return None
-    return f"{description.name} reads every text after a start text; what is trained now reads it from the zero state"
+    left = {
+        "reads every text after a start text; what is trained now reads it from the zero state": (
+            description.start_state != ZERO
+        ),
+        f"multiplies in {description.precision}; what is trained now does in float32": description.precision != FLOAT32,
+    }
+    return "; ".join(f"{description.name} {what}" for what, is_left in left.items() if is_left) or None
