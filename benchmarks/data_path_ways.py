@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psycopg2
 import sqlalchemy
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from pgvector import Vector
 from pgvector.psycopg2 import register_vector
 from pgvector.sqlalchemy import VECTOR
@@ -194,14 +194,15 @@ class DataPath:
         estimator.intercept_ = np.array([row.intercept for row in rows])[part]
         return estimator
 
-    def fetch_and_predict(self) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
-        """Fetch by COPY and ask scikit-learn: the class and its probability of each text, by number."""
+    def fetch_and_predict(self, dtype: DTypeLike = np.float32) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
+        """Fetch by COPY and ask scikit-learn, in `dtype`: the class and its probability of each text, by number."""
         classes, probability = np.empty(self.vectors, dtype=np.int16), np.empty(self.vectors)
         held: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
 
         def ask() -> None:
             places = np.concatenate([ids for ids, _ in held]) - 1
-            probabilities = self.estimator.predict_proba(np.concatenate([vectors for _, vectors in held]))
+            vectors = np.concatenate([each for _, each in held]).astype(dtype, copy=False)
+            probabilities = self.estimator.predict_proba(vectors)
             classes[places], probability[places] = probabilities.argmax(axis=1), probabilities.max(axis=1)
             held.clear()
 
