@@ -35,5 +35,8 @@ WHERE a.attrelid = to_regclass(:table_name) AND a.attnum > 0 AND NOT a.attisdrop
 ORDER BY a.attnum
 
 -- name: user_schema
--- Where an unqualified CREATE TABLE puts the user's tables: never into tagdb's own schema.
-SELECT s FROM unnest(current_schemas(false)) WITH ORDINALITY AS p (s, place) WHERE s <> 'tagdb' ORDER BY place LIMIT 1
+-- Where an unqualified CREATE TABLE puts the user's tables: never into tagdb's own schema, nor into one of an extension.
+SELECT s
+FROM unnest(current_schemas(false)) WITH ORDINALITY AS p (s, place)
+WHERE s <> 'tagdb' AND (s = 'public' OR NOT EXISTS (SELECT FROM pg_extension e WHERE e.extnamespace = to_regnamespace(s)))
+ORDER BY place LIMIT 1

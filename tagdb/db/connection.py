@@ -78,6 +78,7 @@ class Database:
         missing = {key: value for key, value in _CONNECTION_DEFAULTS.items() if key not in given}
         connection: psycopg2.extensions.connection = psycopg2.connect(self.dsn, **missing)
         connection.set_client_encoding("UTF8")
+        _prepare(connection)
         return connection
 
 
@@ -176,6 +177,15 @@ class Session:
 def quote_identifier(name: str) -> str:
     """Quote `name` for use as an identifier in SQL text."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def _prepare(connection: psycopg2.extensions.connection) -> None:
+    """Set what holds for the whole connection."""
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for name in ("prepare", "find_vector"):
+            cursor.execute(queries.topic("session")[name])
+    connection.autocommit = False
 
 
 def _parse(dsn: str, origin: str) -> Mapping[str, str]:

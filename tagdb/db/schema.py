@@ -122,6 +122,7 @@ def _require_vector(session: Session) -> None:
             "pgvector is on this server but not in this database, and this user may not add it",
             hint="have a superuser run: CREATE EXTENSION vector",
         ) from error
+    session.execute("session.find_vector")
 
 
 def _upgrade(connection: sqlalchemy.Connection) -> None:
