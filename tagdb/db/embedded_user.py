@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tagdb.db import embedded_copy
 from tagdb.errors import ConnectionFailed
 
 SYSTEM_USER = "tagdb"
@@ -38,9 +39,9 @@ def command(program: Path, *arguments: str) -> Command:
     account = server_account()
     if account is None:
         return Command([str(program), *arguments], {})
-    reachable = _reachable_binaries(program.parent)
-    identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-    return Command([str(reachable / program.name), *arguments], identity)
+    programs = _programs(program.parent)
+    identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": [], "pass_fds": programs.locks}
+    return Command([str(programs.folder / program.name), *arguments], identity)
 
 
 @cache
@@ -63,6 +64,24 @@ def server_account() -> pwd.struct_passwd | None:
         raise ConnectionFailed(
             f"PostgreSQL cannot run as root, and its user '{SYSTEM_USER}' cannot be made: {made.stderr.strip()}",
             hint="run tagdb as an ordinary user, or name a server of your own with --db-url",
+        ) from None
+
+
+def require_name() -> None:
+    """Pass when the user the server would run under has a name, without which PostgreSQL makes no cluster.
+
+    Raises
+    ------
+    ConnectionFailed : it has a number only, as containers allow
+    """
+    if server_account() is not None:
+        return
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        raise ConnectionFailed(
+            f"PostgreSQL cannot be set up by user {os.geteuid()}, who has no entry in /etc/passwd",
+            hint="run tagdb as root or as a user who has one, or name a server of your own with --db-url",
         ) from None
 
 
@@ -136,9 +155,9 @@ def short_private_folder(root: Path) -> Path:
     return folder
 
 
-def _first_blocked(folder: Path, account: pwd.struct_passwd) -> Path | None:
-    """Return the outermost folder on the way to `folder` that `account` may not enter."""
-    for step in [*reversed(folder.resolve().parents), folder.resolve()]:
+def _first_blocked(path: Path, account: pwd.struct_passwd) -> Path | None:
+    """Return the outermost step of the way to `path`, itself the last, that `account` may not enter or run."""
+    for step in [*reversed(path.resolve().parents), path.resolve()]:
         status = step.stat()
         bit = 0o100 if status.st_uid == account.pw_uid else 0o010 if status.st_gid == account.pw_gid else 0o001
         if not status.st_mode & bit:
@@ -147,21 +166,13 @@ def _first_blocked(folder: Path, account: pwd.struct_passwd) -> Path | None:
 
 
 @cache
-def _reachable_binaries(folder: Path) -> Path:
-    """Return where root's server finds its binaries: in place, or a copy where its user cannot enter the package."""
+def _programs(folder: Path) -> embedded_copy.Programs:
+    """Return where root's server finds its programs: in place, or in a copy where its user cannot enter the package."""
     account = server_account()
     assert account is not None
-    if _first_blocked(folder, account) is None:
-        return folder
     installation = folder.parent
-    stamp = hashlib.sha256(f"{installation}{installation.stat().st_mtime_ns}".encode()).hexdigest()[:12]
-    copy = Path("/var/lib") / f"tagdb-postgres-{stamp}"
-    if not copy.exists():
-        unfinished = Path(tempfile.mkdtemp(prefix=".tagdb-postgres-", dir=copy.parent))
-        shutil.copytree(installation, unfinished, symlinks=True, dirs_exist_ok=True)
-        subprocess.run(["chmod", "-R", "go+rX", str(unfinished)], check=True)
-        try:
-            unfinished.rename(copy)
-        except OSError:
-            shutil.rmtree(unfinished)
-    return copy / folder.name
+    libraries = installation.parent.with_name(f"{installation.parent.name}.libs")
+    needed = (folder / "postgres", folder / "initdb", installation / "lib", installation / "share", libraries)
+    if any(_first_blocked(path, account) for path in needed if path.exists()):
+        return embedded_copy.provide(folder, account)
+    return embedded_copy.Programs(folder)

@@ -167,25 +167,6 @@ def test_processes_that_make_the_home_at_once_get_one_with_its_permissions(folde
 
 
 @as_root
-def test_binaries_the_servers_user_cannot_reach_are_run_from_a_copy(folder: Path) -> None:
-    binary_folder = folder / "root" / "pginstall" / "bin"
-    binary_folder.mkdir(parents=True)
-    (folder / "root").chmod(0o700)
-    program = binary_folder / "whoami.sh"
-    program.write_text("#!/bin/sh\nid -un\n")
-    program.chmod(0o700)
-    command = embedded_user.command(program)
-    copy = Path(command.argv[0])
-    try:
-        done = subprocess.run(command.argv, capture_output=True, text=True, check=True, cwd="/", **command.identity)
-        assert done.stdout == f"{embedded_user.SYSTEM_USER}\n"
-        assert _mode(folder / "root") == 0o700
-        assert embedded_user.command(program) == command
-    finally:
-        shutil.rmtree(copy.parent.parent)
-
-
-@as_root
 def test_missing_system_user_that_cannot_be_made_is_explained(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     useradd = folder / "useradd"
     useradd.write_text("#!/bin/sh\necho 'useradd: cannot lock /etc/passwd' >&2\nexit 1\n")
