@@ -10,10 +10,12 @@ from pathlib import Path
 
 import platformdirs
 
-from tagdb.errors import UsageError
+from tagdb.errors import Unavailable, UsageError
 
 VERSION = "0.1.0"
 ROOT_HOME = Path("/var/lib/tagdb")
+_SERVER_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGSERVICE")
+_OTHER_VARIABLES = ("PGDATABASE", "PGUSER", "PGPORT", "PGPASSWORD")
 _URL_SCHEME = re.compile(r"^(?:postgres|postgresql)(?:\+psycopg2?)?://")
 _KEY_VALUE = re.compile(r"^\s*[a-z_]+\s*=")
 
@@ -23,11 +25,13 @@ class Target:
     """The database to speak to.
 
     `dsn` is a libpq connection string (URL or key/value form, empty for libpq's own environment), or None for the
-    embedded server. `origin` says which setting decided, for people.
+    embedded server. `origin` says which setting decided, for people; `unheeded` names one that speaks of a database but
+    of no server, so that it decides nothing.
     """
 
     dsn: str | None
     origin: str
+    unheeded: str | None = None
 
     @property
     def embedded(self) -> bool:
@@ -39,15 +43,36 @@ def home(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the folder of tagdb's own files: `TAGDB_HOME`, or the platform's folder for user data.
 
     root gets a system folder: PostgreSQL cannot run as root, so another user has to be able to reach the data.
+
+    Raises
+    ------
+    UsageError : `TAGDB_HOME` is below the home of a user there is not
+    Unavailable : nothing says where to keep files, as for a user of a container who has no home
     """
     if given := environ.get("TAGDB_HOME"):
         try:
             return Path(given).expanduser().absolute()
         except RuntimeError as error:
-            raise UsageError(f"TAGDB_HOME is {given}: there is no such user", hint="write the path in full") from error
+            raise UsageError(f"TAGDB_HOME is {given}: there is no such home", hint="write the path in full") from error
     if os.geteuid() == 0:
         return ROOT_HOME
-    return Path(platformdirs.user_data_dir("tagdb", appauthor=False))
+    try:
+        folder = Path(platformdirs.user_data_dir("tagdb", appauthor=False))
+    except RuntimeError:
+        folder = Path()
+    if not folder.is_absolute():
+        raise Unavailable(
+            "there is no home folder to keep tagdb's files in", hint="set TAGDB_HOME to a folder you may write"
+        )
+    return folder
+
+
+def home_if_any(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return `home`, or None for a user without one, who can still work on a server of their own."""
+    try:
+        return home(environ)
+    except Unavailable:
+        return None
 
 
 def resolve_target(db_url: str | None, environ: Mapping[str, str] = os.environ) -> Target:
@@ -57,10 +82,10 @@ def resolve_target(db_url: str | None, environ: Mapping[str, str] = os.environ) 
     for variable in ("TAGDB_DATABASE_URL", "DATABASE_URL"):
         if value := environ.get(variable):
             return Target(libpq_dsn(value), variable)
-    for variable in ("PGHOST", "PGSERVICE"):
+    for variable in _SERVER_VARIABLES:
         if environ.get(variable):
             return Target("", variable)
-    return Target(None, "embedded")
+    return Target(None, "embedded", next((variable for variable in _OTHER_VARIABLES if environ.get(variable)), None))
 
 
 def libpq_dsn(url: str) -> str:
@@ -89,6 +114,11 @@ _SECRETS = (
         r"\1***",
     ),
 )
+
+
+def is_secret(key: str) -> bool:
+    """Whether the value of this parameter of libpq's is to be seen by nobody."""
+    return re.fullmatch(_SECRET_KEY, key) is not None
 
 
 def redact(text: str) -> str:

@@ -24,7 +24,7 @@ if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
 
 _NUMBERS = itertools.count()
-_SETTINGS = ("TAGDB_DATABASE_URL", "DATABASE_URL", "PGHOST", "PGSERVICE", "PGOPTIONS")
+_SETTINGS = ("TAGDB_DATABASE_URL", "DATABASE_URL")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="real data is not beside this checkout (../shared)")
@@ -103,7 +103,7 @@ def tiny_embedder(short_folder: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _clean_settings(monkeypatch: pytest.MonkeyPatch, short_folder: Path) -> None:
     """Keep the settings of whoever runs the tests out of them."""
-    for name in [name for name in os.environ if name in _SETTINGS or name.startswith("TAGDB_")]:
+    for name in [name for name in os.environ if name in _SETTINGS or name.startswith(("TAGDB_", "PG"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("TAGDB_HOME", str(short_folder / "home"))
     monkeypatch.setenv("NO_COLOR", "1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagdb import config
-from tagdb.errors import UsageError
+from tagdb.errors import Unavailable, UsageError
 
 SECRET = "s3cret"
 
@@ -30,6 +31,7 @@ SECRET = "s3cret"
         (None, {"DATABASE_URL": "host=c", "PGHOST": "d"}, "host=c", "DATABASE_URL"),
         (None, {"PGHOST": "d", "PGSERVICE": "e"}, "", "PGHOST"),
         (None, {"PGSERVICE": "e"}, "", "PGSERVICE"),
+        (None, {"PGHOSTADDR": "10.0.0.1"}, "", "PGHOSTADDR"),
         (None, {"PGUSER": "me", "PGPORT": "6432", "DATABASE_URL": "", "PGHOST": ""}, None, "embedded"),
         ("", {}, None, "embedded"),
     ],
@@ -40,6 +42,14 @@ def test_first_setting_that_is_given_decides(
     target = config.resolve_target(flag, environment)
     assert (target.dsn, target.origin) == (dsn, origin)
     assert target.embedded == (dsn is None)
+
+
+@pytest.mark.parametrize("variable", ["PGDATABASE", "PGUSER", "PGPORT", "PGPASSWORD"])
+def test_variable_of_a_database_without_a_server_is_named_as_unheeded(variable: str) -> None:
+    assert config.resolve_target(None, {variable: "x"}).unheeded == variable
+    assert config.resolve_target(None, {variable: ""}).unheeded is None
+    for decisive in ("TAGDB_DATABASE_URL", "DATABASE_URL", "PGHOST", "PGHOSTADDR", "PGSERVICE"):
+        assert config.resolve_target(None, {variable: "x", decisive: "host=a"}).unheeded is None
 
 
 @pytest.mark.parametrize(
@@ -80,7 +90,7 @@ def test_home_is_what_the_user_says() -> None:
     assert config.home({"TAGDB_HOME": "/srv/tagdb"}) == Path("/srv/tagdb")
     assert config.home({"TAGDB_HOME": "~/tags"}) == Path.home() / "tags"
     assert config.home({"TAGDB_HOME": "tags"}) == Path.cwd() / "tags"
-    with pytest.raises(UsageError, match="no such user"):
+    with pytest.raises(UsageError, match="no such home"):
         config.home({"TAGDB_HOME": "~nobody-has-this-name/tags"})
 
 
@@ -89,6 +99,22 @@ def test_home_without_a_word_of_the_user(monkeypatch: pytest.MonkeyPatch) -> Non
     assert config.home({}) == Path("/var/lib/tagdb")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert config.home({}) == Path(platformdirs.user_data_dir("tagdb", appauthor=False))
+
+
+def test_user_without_a_home_is_told_to_name_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", _no_such_user)
+    with pytest.raises(Unavailable, match="no home folder") as refused:
+        config.home({})
+    assert "TAGDB_HOME" in (refused.value.hint or "")
+    assert config.home_if_any({}) is None
+    assert config.home({"TAGDB_HOME": "/srv/tagdb"}) == Path("/srv/tagdb")
+
+
+def _no_such_user(number: int) -> pwd.struct_passwd:
+    raise KeyError(number)
 
 
 _ANY = st.text(st.characters(exclude_characters="\n\r\0", exclude_categories=["Cs"]), max_size=12)

@@ -37,7 +37,7 @@ Then read the table labels.
 """
 
 _EPILOG = (
-    "The database is that of --db-url, TAGDB_DATABASE_URL, DATABASE_URL or PGHOST/PGSERVICE, in this order; "
+    "The database is that of --db-url, TAGDB_DATABASE_URL, DATABASE_URL or PGHOST/PGHOSTADDR/PGSERVICE, in this order; "
     "without any of them tagdb runs a PostgreSQL of its own. "
     "Every option can be set in the environment: TAGDB_SYNC_LIMIT=1000 is `tagdb sync --limit 1000`; and in the file "
     "config.toml of tagdb's folder (TAGDB_HOME): limit = 1000 below the line \\[sync]. The command line beats the "
@@ -90,6 +90,16 @@ def _show_version(value: bool) -> None:
 @app.callback()
 def _root(
     ctx: typer.Context,
+    db_url: Annotated[
+        str | None,
+        typer.Option(
+            "--db-url",
+            metavar="URL",
+            allow_from_autoenv=False,
+            show_envvar=False,
+            help="PostgreSQL URL or libpq key=value string, for any command; it may also stand after the command.",
+        ),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option(

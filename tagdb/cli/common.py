@@ -38,10 +38,24 @@ def _set_verbose(value: bool) -> bool:
     return value
 
 
+def url_before_command(ctx: typer.Context) -> str | None:
+    """Return the --db-url that was typed before the command."""
+    typed: str | None = ctx.find_root().params.get("db_url")
+    return typed
+
+
+def _decide_db_url(ctx: typer.Context, value: str | None) -> str | None:
+    source = ctx.get_parameter_source("db_url")
+    if source is not None and source.name == "COMMANDLINE":
+        return value
+    return url_before_command(ctx) or value
+
+
 DbUrl = Annotated[
     str | None,
     typer.Option(
         "--db-url",
+        callback=_decide_db_url,
         help="PostgreSQL URL or libpq key=value string. Default: see `tagdb --help`.",
         metavar="URL",
     ),

@@ -31,7 +31,10 @@ def defaults(ctx: typer.Context) -> dict[str, Any]:
     ------
     UsageError : the file cannot be read, or names a command, an option or a value that there is not
     """
-    path = config.home() / NAME
+    home = config.home_if_any()
+    if home is None:
+        return {}
+    path = home / NAME
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):

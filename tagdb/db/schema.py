@@ -11,6 +11,7 @@ from pathlib import Path
 
 import sqlalchemy
 
+from tagdb import installation
 from tagdb.db.connection import Database, Session
 from tagdb.db.resources import folder
 from tagdb.db.translation import translated
@@ -96,7 +97,7 @@ def _refuse_newer(found: str) -> None:
     if found > head():
         raise SchemaMismatch(
             f"the tagdb schema here is {found}, made by a newer tagdb; this version knows {head()}",
-            hint="upgrade tagdb on this machine: pip install --upgrade tagdb",
+            hint=f"upgrade tagdb on this machine: {installation.upgrade_command()}",
         )
 
 

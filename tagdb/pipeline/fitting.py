@@ -85,6 +85,7 @@ def _spill_folder() -> Path:
 
     The system's own folder for temporary files is the last resort, for on many systems it is memory.
     """
-    if not os.environ.get("TMPDIR") and os.access(config.home(), os.W_OK):
-        return config.home()
+    home = config.home_if_any()
+    if home is not None and not os.environ.get("TMPDIR") and os.access(home, os.W_OK):
+        return home
     return Path(os.environ.get("TMPDIR") or tempfile.gettempdir())

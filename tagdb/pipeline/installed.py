@@ -29,7 +29,11 @@ def added_folder() -> Path:
 
 def named() -> dict[str, Path]:
     """Return the folders of all embedders that have a name here, shipped and added, by their names."""
-    return {folder.name: folder for shelf in (added_folder(), _SHIPPED) for folder in _embedders_in(shelf)}
+    return {folder.name: folder for shelf in _shelves() for folder in _embedders_in(shelf)}
+
+
+def _shelves() -> list[Path]:
+    return [added_folder(), _SHIPPED] if config.home_if_any() else [_SHIPPED]
 
 
 def is_shipped(folder: Path) -> bool:
@@ -87,7 +91,7 @@ def checked(name_or_directory: str) -> Path:
     WeightsError : a file is damaged, or not the one that was added
     """
     folder = locate(name_or_directory)
-    if kind_of(folder) != ELMO and folder.parent != added_folder():
+    if kind_of(folder) != ELMO and folder.parent not in _shelves():
         raise EmbedderUnavailable(
             f"{folder} holds a program, and it was not added",
             hint=f"if you trust it: tagdb embedder add NAME {folder / MODULE_FOLDER}",
@@ -105,7 +109,7 @@ def _hint(wanted: str, folder: Path) -> str:
 
 def place(folder: Path) -> str:
     """Return how a database remembers an embedder's folder: by name where tagdb keeps it, by its path elsewhere."""
-    return folder.name if folder.parent in (_SHIPPED, added_folder()) else str(folder)
+    return folder.name if folder.parent in _shelves() else str(folder)
 
 
 def describe(name_or_directory: str) -> EmbedderSpec:

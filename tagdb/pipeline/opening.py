@@ -18,8 +18,7 @@ def open_database(db_url: str | None, reporter: Reporter, *, current: bool = Tru
     ConnectionFailed : there is no connection to be had
     SchemaMismatch : its schema is missing, old or too new (unless `current` is False)
     """
-    database = Database.open(config.resolve_target(db_url))
-    reporter.say(f"using {database.shown}")
+    database = _open(db_url, reporter)
     if database.embedded:
         schema.migrate(database)
     elif current:
@@ -30,6 +29,17 @@ def open_database(db_url: str | None, reporter: Reporter, *, current: bool = Tru
 
 def migrate(db_url: str | None, reporter: Reporter) -> bool:
     """Bring the schema to the state this version works on; True when something changed."""
+    return schema.migrate(_open(db_url, reporter))
+
+
+def tell_unheeded(db_url: str | None, reporter: Reporter) -> None:
+    """Say which setting of libpq's names a database, but no server, and so is of no effect."""
+    if variable := config.resolve_target(db_url).unheeded:
+        reporter.say(f"{variable} is set but PGHOST is not: using tagdb's own server")
+
+
+def _open(db_url: str | None, reporter: Reporter) -> Database:
+    tell_unheeded(db_url, reporter)
     database = Database.open(config.resolve_target(db_url))
     reporter.say(f"using {database.shown}")
-    return schema.migrate(database)
+    return database

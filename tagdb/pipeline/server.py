@@ -11,8 +11,8 @@ from tagdb import config
 from tagdb.db import address
 from tagdb.db.embedded import EmbeddedServer, psql_command
 from tagdb.errors import UsageError
-from tagdb.models import Reporter
-from tagdb.pipeline.opening import open_database
+from tagdb.models import Reporter, Silent
+from tagdb.pipeline.opening import open_database, tell_unheeded
 
 
 def url(db_url: str | None, reporter: Reporter) -> str:
@@ -29,14 +29,14 @@ def url(db_url: str | None, reporter: Reporter) -> str:
         return address.public_url(database.dsn)
 
 
-def start(reporter: Reporter) -> str:
+def start(reporter: Reporter, db_url: str | None = None) -> str:
     """Start the embedded server with an up-to-date schema, let it run on, and return its URL.
 
     Raises
     ------
     UsageError : the settings name another server
     """
-    _require_embedded()
+    _require_embedded(db_url)
     server = EmbeddedServer(config.home())
     server.acquire(keep=True)
     dsn = open_database(None, reporter).dsn
@@ -44,20 +44,21 @@ def start(reporter: Reporter) -> str:
     return dsn
 
 
-def stop(*, force: bool = False) -> bool:
+def stop(db_url: str | None = None, *, force: bool = False) -> bool:
     """Stop the embedded server; False when it was not running.
 
     Raises
     ------
     UsageError : the settings name another server, or another tagdb uses this one and `force` is not given
     """
-    _require_embedded()
+    _require_embedded(db_url)
     return EmbeddedServer(config.home()).stop(force=force)
 
 
 def psql(db_url: str | None, arguments: Sequence[str], reporter: Reporter) -> int:
     """Run psql on the database and return its exit code; Ctrl-C is psql's, which stops a query by it."""
-    database = open_database(db_url, reporter, current=False)
+    tell_unheeded(db_url, reporter)
+    database = open_database(db_url, Silent(), current=False)
     with database.session():
         command = psql_command(address.public_url(database.dsn), arguments)
     environment = {**os.environ, **address.secret_environment(database.dsn)}
@@ -68,7 +69,8 @@ def psql(db_url: str | None, arguments: Sequence[str], reporter: Reporter) -> in
         signal.signal(signal.SIGINT, before)
 
 
-def _require_embedded() -> None:
-    target = config.resolve_target(None)
+def _require_embedded(db_url: str | None) -> None:
+    target = config.resolve_target(db_url)
     if not target.embedded:
-        raise UsageError(f"{target.origin} names a server that tagdb does not run", hint=f"unset {target.origin}")
+        hint = f"leave out {target.origin}" if db_url else f"unset {target.origin}"
+        raise UsageError(f"{target.origin} names a server that tagdb does not run", hint=hint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg2
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from tagdb.db import address
 from tagdb.db.connection import Database
+from tagdb.db.embedded import EmbeddedServer
 from tests.cli.running import done, tagdb
 from tests.pipeline import stored
 
@@ -58,7 +60,10 @@ def test_url_says_what_the_key_value_form_says(parts: dict[str, str]) -> None:
         ("host=::1 port=5433 dbname=x", "postgresql://[::1]:5433/x"),
         ("host=a,b port=1,2", "postgresql://?host=a%2Cb&port=1%2C2"),
         ("host=/run/pg user=me", "postgresql://me@?host=/run/pg"),
+        ("service=mine password=pw", "postgresql://?service=mine"),
         ("postgresql://me:pw@h/d?sslmode=require&sslpassword=pw", "postgresql://me@h/d?sslmode=require"),
+        ("postgresql://h/d?password=pw&passfile=/etc/pw", "postgresql://h/d?passfile=/etc/pw"),
+        ("host=h sslpassword='p w' password=pw", "postgresql://h"),
     ],
 )
 def test_url_forms(dsn: str, url: str) -> None:
@@ -79,10 +84,18 @@ def test_psql_gets_its_options_and_gives_its_exit_code(database: Database, capfd
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="command lines are read in /proc")
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda url: url.replace("postgres@", "postgres:s3cret@"),
+        lambda url: f"{url}&password=s3cret&sslpassword=s3cret",
+        lambda url: psycopg2.extensions.make_dsn(url, password="s3cret", sslpassword="s3cret"),
+    ],
+)
 def test_psql_gets_the_password_where_ps_does_not_show_it(
-    database: Database, capfd: pytest.CaptureFixture[str]
+    database: Database, capfd: pytest.CaptureFixture[str], form: Callable[[str], str]
 ) -> None:
-    url = database.dsn.replace("postgres@", "postgres:s3cret@")
+    url = form(database.dsn)
     done("db", "psql", "-q", "--db-url", url, "-c", r"\! echo $PGPASSWORD; tr '\0' ' ' < /proc/$PPID/cmdline")
     password, command_line = capfd.readouterr().out.splitlines()
     assert password == "s3cret"
@@ -116,6 +129,46 @@ def test_own_server_is_started_used_and_stopped(short_folder: Path) -> None:
     assert run("db", "stop") == (0, "it was not running")
     with pytest.raises(psycopg2.OperationalError):
         psycopg2.connect(url)
+
+
+def test_setting_that_names_a_database_but_no_server_is_told_of(
+    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    told = "PGDATABASE is set but PGHOST is not: using tagdb's own server\n"
+    assert told not in done("db", "migrate").stderr
+    monkeypatch.setenv("PGDATABASE", "mine")
+    assert done("db", "psql", "-c", "SELECT current_database()").stderr == told
+    assert "tagdb" in capfd.readouterr().out
+    for words in (["db", "migrate"], ["status"]):
+        assert done(*words).stderr.startswith(told)
+        assert done(*words, "-q").stderr == ""
+    assert done("db", "psql", "-q", "-c", "").stderr == ""
+    assert told not in done("status", "--db-url", server.dsn).stderr
+
+
+def test_address_before_the_command_is_that_of_any_command(
+    database: Database, empty_database: Database, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def used(*words: str, **environment: str) -> str:
+        done(*words, "-q", "-Atc", "SELECT current_database()", **environment)
+        return capfd.readouterr().out.strip()
+
+    named, other = (psycopg2.extensions.parse_dsn(each.dsn)["dbname"] for each in (empty_database, database))
+    assert used("db", "psql") == other
+    assert used("--db-url", empty_database.dsn, "db", "psql") == named
+    assert used("--db-url", empty_database.dsn, "db", "psql", TAGDB_DB_PSQL_DB_URL=database.dsn) == named
+    assert used("--db-url", "host=/nowhere", "db", "psql", "--db-url", empty_database.dsn) == named
+    assert done("--db-url", empty_database.dsn, "db", "migrate").stdout == "schema tagdb is up to date now\n"
+    done("--db-url", empty_database.dsn, "status")
+
+
+@pytest.mark.parametrize("words", [("db", "start"), ("db", "stop")])
+def test_own_server_is_neither_started_nor_stopped_for_an_address(words: tuple[str, ...]) -> None:
+    result = tagdb("--db-url", "postgresql://db.example.org/x", *words)
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "error: --db-url names a server that tagdb does not run\n next: leave out --db-url\n",
+    )
 
 
 @pytest.mark.parametrize("words", [("db", "start"), ("db", "stop")])

@@ -86,12 +86,14 @@ def test_reason_is_still_told() -> None:
 def test_command_line_with_tracebacks_shows_no_password(
     command: list[str], db_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TAGDB_DATABASE_URL", db_url)
-    done = CliRunner().invoke(app, command)
-    assert done.exit_code in (2, 3)
-    assert "error:" in done.output
-    assert "Traceback" in done.output
-    assert SECRET not in done.output
+    for typed in ([*command, "--db-url", db_url], ["--db-url", db_url, *command], command):
+        if typed is command:
+            monkeypatch.setenv("TAGDB_DATABASE_URL", db_url)
+        done = CliRunner().invoke(app, typed)
+        assert done.exit_code in (2, 3)
+        assert "error:" in done.output
+        assert "Traceback" in done.output
+        assert SECRET not in done.output
 
 
 def test_working_url_is_shown_without_its_password(database: Database) -> None:
