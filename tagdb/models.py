@@ -31,6 +31,10 @@ class Reporter(Protocol):
         """Report one line of news."""
         ...
 
+    def warn(self, message: str) -> None:
+        """Report one line that also those want to read who asked for silence."""
+        ...
+
     def step(self, name: str, total: int | None = None, unit: str = "rows") -> AbstractContextManager[Progress]:
         """Open a step of `total` units (unknown when None)."""
         ...
@@ -40,6 +44,9 @@ class Silent:
     """The reporter of library callers and tests: it says nothing."""
 
     def say(self, message: str) -> None:
+        """Say nothing."""
+
+    def warn(self, message: str) -> None:
         """Say nothing."""
 
     @contextmanager

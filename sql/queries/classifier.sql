@@ -20,5 +20,8 @@ UPDATE tagdb.classifier SET active = false WHERE active AND id <> :id
 -- name: activate
 UPDATE tagdb.classifier SET active = true WHERE id = :id AND NOT active
 
+-- name: count_labels
+SELECT count(*) FILTER (WHERE classifier_id = :id) AS written, count(*) AS total FROM tagdb.labels
+
 -- name: delete
 DELETE FROM tagdb.classifier WHERE id = :id

@@ -25,7 +25,7 @@ ORDER BY distance, t.tag
 LIMIT :k
 
 -- name: questions
-SELECT q.question_id, t.text, v.embedding::halfvec({dim}) <=> CAST(:origin AS vector)::halfvec({dim}) AS distance
+SELECT q.question_id, left(t.text, :longest) AS text, v.embedding::halfvec({dim}) <=> CAST(:origin AS vector)::halfvec({dim}) AS distance
 FROM tagdb.text_vector v
 JOIN tagdb.question q USING (text_id)
 JOIN tagdb.text t ON t.id = v.text_id
@@ -34,7 +34,7 @@ ORDER BY v.embedding::halfvec({dim}) <=> CAST(:origin AS vector)::halfvec({dim})
 LIMIT :k
 
 -- name: questions_exact
-SELECT q.question_id, t.text, v.embedding <=> CAST(:origin AS vector) AS distance
+SELECT q.question_id, left(t.text, :longest) AS text, v.embedding <=> CAST(:origin AS vector) AS distance
 FROM tagdb.text_vector v
 JOIN tagdb.question q USING (text_id)
 JOIN tagdb.text t ON t.id = v.text_id

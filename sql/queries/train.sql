@@ -82,6 +82,15 @@ SELECT label, count(*) AS texts,
 FROM split
 GROUP BY label ORDER BY label COLLATE "C"
 
+-- name: similar_labels
+-- Labels that are the same but for case and blanks, and those that are nothing else; the most frequent first.
+SELECT array_agg(label ORDER BY rows DESC, label COLLATE "C") AS labels,
+    array_agg(rows ORDER BY rows DESC, label COLLATE "C") AS rows
+FROM (SELECT label, CAST(sum(n) AS bigint) AS rows FROM split GROUP BY label) c
+GROUP BY lower(btrim(regexp_replace(label, '\s+', ' ', 'g')))
+HAVING count(*) > 1 OR btrim(regexp_replace(min(label), '\s+', ' ', 'g')) = ''
+ORDER BY sum(rows) DESC, min(label COLLATE "C")
+
 -- name: matrix
 -- For COPY: class number from 0, rows, vector of every training text, in a fixed order.
 SELECT (array_position({classes}, s.label) - 1)::integer, s.n, v.embedding
@@ -117,6 +126,9 @@ FROM (SELECT coalesce(max(id), 0) + 1 AS first, count(*) AS names FROM tagdb.cla
     generate_series(c.first, c.first + c.names) n
 WHERE NOT EXISTS (SELECT FROM tagdb.classifier WHERE name = 'classifier-' || n)
 ORDER BY n LIMIT 1
+
+-- name: active_training
+SELECT name, query, settings FROM tagdb.classifier WHERE active
 
 -- name: name_taken
 SELECT EXISTS (SELECT FROM tagdb.classifier WHERE name = :name)

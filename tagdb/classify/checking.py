@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tagdb import shortening
 from tagdb.errors import InputRefused
 
 _LEAST_TEXTS_PER_CLASS = 2
@@ -27,7 +28,7 @@ def check_classes(classes: Sequence[str]) -> None:
     """Refuse fewer than two classes, or two alike."""
     if len(classes) < 2 or len(set(classes)) < len(classes):
         raise InputRefused(
-            f"a classifier needs two or more different classes, not {', '.join(classes) or 'none'}",
+            f"a classifier needs two or more different classes, not {shortening.named(classes) or 'none'}",
             hint="select questions of at least two labels in the training query",
         )
 
@@ -47,7 +48,7 @@ def check_counts(counts: NDArray[np.int64], classes: Sequence[str]) -> None:
     rare = [name for name, count in zip(classes, counts, strict=True) if count < _LEAST_TEXTS_PER_CLASS]
     if rare:
         raise InputRefused(
-            f"too few different texts to learn from (two are needed) for: {', '.join(rare)}",
+            f"too few different texts to learn from (two are needed) for: {shortening.named(rare)}",
             hint="label more questions of that class, or leave it out of the training query",
         )
 

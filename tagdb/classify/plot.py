@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagdb import pictures
+from tagdb.classify import largest
 from tagdb.classify.metrics import Metrics
 from tagdb.classify.text import one_line
 
@@ -21,12 +22,14 @@ _LONGEST_NAME = 24
 _INK = "#262626"
 _FAINT = "#9aa5b1"
 _MOST_CLASSES_WITH_ZEROS = 10
+_MOST_CLASSES = 60
 
 
 def plot_confusion(metrics: Metrics, path: Path, title: str) -> None:
     """Draw the confusion matrix as a heatmap to a .png, .svg or .pdf file, by the suffix of `path`.
 
     Cells hold counts; their colour is the share of the true class's rows, so that rare classes show too.
+    Of many classes the largest are told apart, and the rest counted together.
     Raises InputRefused for another suffix, or a path that cannot be written.
     """
     pictures.require_drawable(path)
@@ -36,13 +39,14 @@ def plot_confusion(metrics: Metrics, path: Path, title: str) -> None:
 def _draw(metrics: Metrics, title: str) -> Figure:
     from matplotlib.figure import Figure
 
-    names = [one_line(name, _LONGEST_NAME) for name in metrics.classes]
+    shown = [metrics.classes[place] for place in largest.places(metrics, _MOST_CLASSES)]
+    names = [one_line(name, _LONGEST_NAME) for name in (*shown, *largest.rest(metrics, _MOST_CLASSES))]
     letters = max(map(len, names))
     cell = float(np.interp(len(names), (2, 6, 12), (1.5, 1.0, 0.52)))
     side = len(names) * cell
     figure = Figure(figsize=(side + 0.08 * letters + 2, side + 0.06 * letters + 1.2), layout="constrained")
     axes = figure.add_subplot()
-    counts = np.array(metrics.confusion)
+    counts = largest.confusion(metrics, _MOST_CLASSES)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03, format=lambda share, _: f"{share:.0%}")

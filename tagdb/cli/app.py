@@ -23,6 +23,7 @@ from tagdb.cli import (
     models,
     nearest,
     predict,
+    reporting,
     status,
     sync,
     train,
@@ -55,14 +56,14 @@ class _Boundary(TyperGroup):
         try:
             return super().invoke(ctx)
         except TagdbError as error:
-            if common.verbosity.traceback:
+            if common.verbosity.verbose:
                 traceback.print_exc()
-            typer.echo(f"error: {error}", err=True)
+            reporting.say(f"error: {error}")
             if error.hint:
-                typer.echo(f" next: {error.hint}", err=True)
+                reporting.say(f" next: {error.hint}")
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
-            typer.echo("stopped", err=True)
+            reporting.say("stopped")
             raise typer.Exit(130) from None
         except BrokenPipeError:
             # Whoever read the output has gone; what is still buffered for it must not fail at exit.

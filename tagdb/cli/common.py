@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tagdb import shortening
 from tagdb.errors import UsageError
 
 _LONGEST_LINE = 100_000
@@ -22,7 +23,7 @@ class Verbosity:
     """How much the running command says."""
 
     quiet: bool = False
-    traceback: bool = False
+    verbose: bool = False
 
 
 verbosity = Verbosity()
@@ -34,7 +35,7 @@ def _set_quiet(value: bool) -> bool:
 
 
 def _set_verbose(value: bool) -> bool:
-    verbosity.traceback = value
+    verbosity.verbose = value
     return value
 
 
@@ -61,8 +62,11 @@ DbUrl = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object (or one a line, for lists).")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_set_quiet, help="Print results only.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", callback=_set_verbose, help="Show tracebacks of errors.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_set_quiet, help="Say nothing when all is well.")]
+Verbose = Annotated[
+    bool,
+    typer.Option("-v", "--verbose", callback=_set_verbose, help="Show times on stderr, and tracebacks of errors."),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Number that random choices start from.")]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 
@@ -84,13 +88,25 @@ def read_query(query: str | None, query_file: Path | None) -> str | None:
         raise UsageError(f"{query_file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
+def is_given(ctx: typer.Context, parameter: str) -> bool:
+    """Whether a parameter's value was typed or set in the environment or the file, and is not the default."""
+    source = ctx.get_parameter_source(parameter)
+    return source is not None and source.name != "DEFAULT"
+
+
+def print_outcome(line: str) -> None:
+    """Print what a command did; with --quiet, who asked for it takes it for granted."""
+    if not verbosity.quiet:
+        typer.echo(line)
+
+
 def print_json(value: Any) -> None:
     """Print one value as one line of JSON."""
     typer.echo(json.dumps(value, default=_plain, ensure_ascii=False))
 
 
 def print_table(rows: Iterable[Sequence[Any]], columns: Sequence[str]) -> None:
-    """Print rows as a table: fitted to a terminal, each row on one line elsewhere."""
+    """Print rows as a table: fitted to a terminal, each row on one line elsewhere; long values are cut short."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -102,7 +118,7 @@ def print_table(rows: Iterable[Sequence[Any]], columns: Sequence[str]) -> None:
         numeric = bool(body) and all(isinstance(row[index], int | float) for row in body)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in body:
-        table.add_row(*(Text(_shown(value)) for value in row))
+        table.add_row(*(Text(shortening.ellipsis(_shown(value))) for value in row))
     console = Console()
     if not console.is_terminal:
         console = Console(width=_LONGEST_LINE)
@@ -115,7 +131,7 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     """Print names and values under each other."""
     width = max(map(len, facts))
     for name, value in facts.items():
-        typer.echo(f"{name:<{width}}  {_shown(value)}")
+        typer.echo(f"{name:<{width}}  {shortening.cut(_shown(value))}")
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tagdb.cli.common import DbUrl, Quiet, Verbose, url_before_command
+from tagdb.cli.common import DbUrl, Quiet, Verbose, print_outcome, url_before_command
 from tagdb.cli.reporting import reporter
 from tagdb.models import Silent
 
@@ -61,7 +61,7 @@ def start(
     """
     from tagdb.pipeline import server
 
-    typer.echo(server.start(reporter(), url_before_command(ctx)))
+    print_outcome(server.start(reporter(), url_before_command(ctx)))
 
 
 @app.command("stop")
@@ -79,7 +79,7 @@ def stop(
     """
     from tagdb.pipeline import server
 
-    typer.echo("stopped" if server.stop(url_before_command(ctx), force=force) else "it was not running")
+    print_outcome("stopped" if server.stop(url_before_command(ctx), force=force) else "it was not running")
 
 
 @app.command("migrate")
@@ -97,4 +97,4 @@ def migrate(
     from tagdb.pipeline import opening
 
     changed = opening.migrate(db_url, reporter())
-    typer.echo("schema tagdb is up to date now" if changed else "schema tagdb was up to date")
+    print_outcome("schema tagdb is up to date now" if changed else "schema tagdb was up to date")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tagdb.cli.common import DbUrl, Quiet, Verbose, duration, print_table
+from tagdb.cli.common import DbUrl, Quiet, Verbose, duration, print_outcome, print_table
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
@@ -41,8 +41,13 @@ def demo(
     from tagdb.pipeline import opening
 
     report = reporter()
-    seconds = use_case.demo(opening.open_database(db_url, report), report, _Storyteller().show)
-    typer.echo(f"\nThat was the whole loop, in {duration(seconds)}.\n{_NEXT}")
+    show = _nothing if quiet else _Storyteller().show
+    seconds = use_case.demo(opening.open_database(db_url, report), report, show)
+    print_outcome(f"\nThat was the whole loop, in {duration(seconds)}.\n{_NEXT}")
+
+
+def _nothing(step: Step) -> None:
+    pass
 
 
 class _Storyteller:

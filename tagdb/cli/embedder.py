@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tagdb.cli import embedder_add, embedder_train
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Yes, print_facts, print_json, print_table
+from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Yes, print_facts, print_json, print_outcome, print_table
 from tagdb.cli.reporting import reporter
+
+if TYPE_CHECKING:
+    from tagdb.pipeline.verifying import Verified
 
 app = typer.Typer(help="List, show, add, choose and train the model that makes the vectors.", no_args_is_help=True)
 
@@ -94,7 +97,7 @@ def use(
 
     report = reporter()
     spec = embedders.choose(opening.open_database(db_url, report), name)
-    typer.echo(f"sync embeds with {spec.name} ({spec.dim} dimensions) from now on")
+    print_outcome(f"sync embeds with {spec.name} ({spec.dim} dimensions) from now on")
     report.say("next: tagdb sync")
 
 
@@ -119,16 +122,8 @@ def verify(
         result = verifying.verify(name)
     if json:
         print_json(asdict(result))
-        return
-    typer.echo(f"{result.name}: {result.files:,} files are as they were added" if result.files else result.name)
-    print_facts(
-        {
-            "texts embedded": result.texts,
-            "largest difference": f"{result.largest_difference:.1e} between a text alone and in company",
-            **({"conversion": result.conversion} if result.conversion else {}),
-            "fingerprint": result.fingerprint,
-        }
-    )
+    elif not quiet:
+        _print_verified(result)
 
 
 @app.command("remove")
@@ -152,4 +147,16 @@ def remove(
     if not yes:
         typer.confirm(f"Delete the files of {name}?", abort=True, err=True)
     embedders.remove(database, name)
-    typer.echo(f"{name} is removed")
+    print_outcome(f"{name} is removed")
+
+
+def _print_verified(result: Verified) -> None:
+    typer.echo(f"{result.name}: {result.files:,} files are as they were added" if result.files else result.name)
+    print_facts(
+        {
+            "texts embedded": result.texts,
+            "largest difference": f"{result.largest_difference:.1e} between a text alone and in company",
+            **({"conversion": result.conversion} if result.conversion else {}),
+            "fingerprint": result.fingerprint,
+        }
+    )

@@ -106,7 +106,8 @@ def add(
     if json:
         print_json(asdict(added))
         return
-    _print(added)
+    if not quiet:
+        _print(added)
     report.say(f"next: tagdb embedder use {name}")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagdb.cli.common import DbUrl, Json, Quiet, Seed, Verbose, print_facts, print_json, read_query
+from tagdb.cli.common import DbUrl, Json, Quiet, Seed, Verbose, is_given, print_facts, print_json, read_query
 from tagdb.cli.reporting import reporter
 from tagdb.errors import UsageError
 
@@ -154,13 +154,16 @@ def train(
         number_format=number_format.value,
         plot=plot,
     )
-    print_json(asdict(result)) if json else _print(result)
+    if json:
+        print_json(asdict(result))
+    elif not quiet:
+        _print(result)
     _tell_what_next(result, plot, report)
 
 
 def _require_not_given(ctx: typer.Context, *parameters: str) -> None:
     for option in ctx.command.params:
-        if option.name in parameters and _is_given(ctx, option):
+        if option.name in parameters and is_given(ctx, option.name):
             raise UsageError(
                 f"{max(option.opts, key=len)} is decided by the embedder of --init", hint="leave one of them out"
             )
@@ -170,7 +173,7 @@ def _command_line(ctx: typer.Context) -> str:
     """Return the command as it could be typed again, wherever its options came from, without the database's address."""
     words = ctx.command_path.split()
     for option in ctx.command.params:
-        if option.name is None or option.name in _NOT_PART_OF_THE_RUN or not _is_given(ctx, option):
+        if option.name is None or option.name in _NOT_PART_OF_THE_RUN or not is_given(ctx, option.name):
             continue
         value: Any = ctx.params[option.name]
         typed = max(option.opts, key=len)
@@ -181,11 +184,6 @@ def _command_line(ctx: typer.Context) -> str:
                 word for each in (value if isinstance(value, list | tuple) else [value]) for word in (typed, str(each))
             ]
     return shlex.join(words)
-
-
-def _is_given(ctx: typer.Context, option: Any) -> bool:
-    source = ctx.get_parameter_source(option.name)
-    return source is not None and source.name != "DEFAULT"
 
 
 def _print(result: PretrainResult) -> None:

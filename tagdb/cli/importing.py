@@ -71,7 +71,9 @@ def import_(
     if json:
         print_json(asdict(result))
     else:
-        _print(result)
+        if not quiet:
+            _print(result)
+        _print_bad(result)
         report.say("next: tagdb sync")
     if result.bad:
         raise typer.Exit(1)
@@ -86,6 +88,9 @@ def _print(result: ImportResult) -> None:
         f"{result.removed:,} removed"
     )
     typer.echo(f"tags: {result.tags_added:,} added, {result.tags_removed:,} removed")
+
+
+def _print_bad(result: ImportResult) -> None:
     for example in result.bad_examples:
         typer.echo(f"  {example}", err=True)
     if len(result.bad_examples) < sum(result.bad.values()):

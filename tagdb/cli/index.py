@@ -33,7 +33,9 @@ def build(
     from tagdb.pipeline import indexing, opening
 
     report = reporter()
-    _print(indexing.build(opening.open_database(db_url, report), report), as_json=json)
+    built = indexing.build(opening.open_database(db_url, report), report)
+    if json or not quiet:
+        _print(built, as_json=json)
 
 
 @app.command("drop")
@@ -51,7 +53,9 @@ def drop(
     """
     from tagdb.pipeline import indexing, opening
 
-    _print(indexing.drop(opening.open_database(db_url, reporter())), as_json=json)
+    left = indexing.drop(opening.open_database(db_url, reporter()))
+    if json or not quiet:
+        _print(left, as_json=json)
 
 
 @app.command("status")

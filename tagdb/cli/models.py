@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Yes, print_facts, print_json, print_table
+from tagdb import shortening
+from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Yes, print_facts, print_json, print_outcome, print_table
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.classifiers import StoredClassifier
+    from tagdb.pipeline.classifiers import Deletion, StoredClassifier
 
 app = typer.Typer(help="List, show, activate and delete classifiers.", no_args_is_help=True)
 
 Which = Annotated[str, typer.Argument(metavar="NAME|NUMBER", help="A classifier's name or number.")]
 
 _CLASSES_IN_A_ROW = 5
+_CLASSES_SHOWN = 30
+_LONGEST_CLASS = 30
 
 
 @app.command("list")
@@ -74,7 +77,7 @@ def show(
             "name": f"{found.name} (number {found.id})",
             "active": found.active,
             "embedder": found.embedder + ("" if found.usable else " (no longer in use)"),
-            "classes": ", ".join(found.classes),
+            "classes": shortening.named(found.classes, _CLASSES_SHOWN),
             "made at": found.created_at,
             "query": " ".join(found.query.split()),
             "settings": _listed(found.settings),
@@ -88,6 +91,7 @@ def show(
 def activate(
     which: Which,
     db_url: DbUrl = None,
+    json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -101,7 +105,10 @@ def activate(
 
     report = reporter()
     found = classifiers.activate(opening.open_database(db_url, report), which)
-    typer.echo(f"{found.name} is active")
+    if json:
+        print_json({"id": found.id, "name": found.name, "active": found.active})
+    else:
+        print_outcome(f"{found.name} is active")
     report.say("next: tagdb predict")
 
 
@@ -110,10 +117,13 @@ def delete(
     which: Which,
     yes: Yes = False,
     db_url: DbUrl = None,
+    json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Delete a classifier, with the labels it wrote.
+    """Delete a classifier; the labels it wrote are first written anew by the active one.
+
+    Labels go along only where there is no other active classifier that could write them; the question says how many.
 
     Example:
 
@@ -121,17 +131,50 @@ def delete(
     """
     from tagdb.pipeline import classifiers, opening
 
-    database = opening.open_database(db_url, reporter())
-    found = classifiers.find(database, which)
+    report = reporter()
+    database = opening.open_database(db_url, report)
+    planned = classifiers.deletion(database, which)
     if not yes:
-        labels = " and the labels in use" if found.active else ""
-        typer.confirm(f"Delete {found.name}{labels}?", abort=True, err=True)
-    classifiers.delete(database, found.name)
-    typer.echo(f"{found.name} is deleted")
+        typer.confirm(_question(planned), abort=True, err=True)
+    done = classifiers.delete(database, str(planned.classifier.id), report)
+    if json:
+        print_json(_as_json(done))
+    else:
+        print_outcome(_outcome(done))
+    if done.removed and quiet:
+        report.warn(_outcome(done))
+    if done.classifier.active:
+        report.say("next: tagdb models activate NAME, or tagdb train --query SQL")
+
+
+def _question(planned: Deletion) -> str:
+    name = planned.classifier.name
+    if planned.heir:
+        return f"Delete {name}? The {planned.written:,} labels that it wrote are first written anew by {planned.heir}."
+    active = ", the active classifier," if planned.classifier.active else ""
+    labels = f" and the labels that it wrote, {planned.written:,} of {planned.total:,}" if planned.written else ""
+    return f"{f'Delete {name}{active}{labels}'.rstrip(',')}?"
+
+
+def _outcome(done: Deletion) -> str:
+    notes = [f"{done.renewed:,} labels written anew by {done.heir}"] * bool(done.heir)
+    notes += [f"{done.removed:,} of {done.total:,} labels removed"] * bool(done.removed)
+    return "; ".join([f"{done.classifier.name} is deleted", *notes])
+
+
+def _as_json(done: Deletion) -> dict[str, Any]:
+    return {
+        "id": done.classifier.id,
+        "name": done.classifier.name,
+        "was_active": done.classifier.active,
+        "renewed_by": done.heir,
+        "labels_renewed": done.renewed,
+        "labels_removed": done.removed,
+    }
 
 
 def _row(each: StoredClassifier) -> Sequence[Any]:
-    shown = ", ".join(each.classes[:_CLASSES_IN_A_ROW])
+    shown = ", ".join(shortening.ellipsis(name, _LONGEST_CLASS) for name in each.classes[:_CLASSES_IN_A_ROW])
     more = f", … ({len(each.classes)} in all)" if len(each.classes) > _CLASSES_IN_A_ROW else ""
     accuracy, macro_f1 = each.metrics["accuracy"], each.metrics["macro_f1"]
     return each.id, each.name, each.active, accuracy, macro_f1, shown + more, each.embedder, each.created_at

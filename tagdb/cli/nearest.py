@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tagdb import shortening
 from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_json, print_table
 from tagdb.cli.reporting import reporter
 from tagdb.errors import UsageError
@@ -51,7 +52,8 @@ def nearest(
     report = reporter()
     database = opening.open_database(db_url, report)
     if questions:
-        result = use_case.nearest_questions(database, wanted, k, report, where=where, exact=exact)
+        longest = use_case.WHOLE_TEXT if json else shortening.LONGEST_CELL + 1
+        result = use_case.nearest_questions(database, wanted, k, report, where=where, exact=exact, longest=longest)
     else:
         result = use_case.nearest_tags(database, wanted, k, report, exact=exact)
     _print(result, questions=questions, as_json=json)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-import typer
-
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_json
+from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_json, print_outcome
 from tagdb.cli.reporting import reporter
 
 
@@ -30,4 +28,4 @@ def predict(
     if json:
         print_json(asdict(result))
     else:
-        typer.echo(f"labels: {result.written:,} written by {result.classifier}, {result.removed:,} removed")
+        print_outcome(f"labels: {result.written:,} written by {result.classifier}, {result.removed:,} removed")

@@ -1,4 +1,6 @@
-"""How long work shows itself on stderr: a bar with rate and time left on a terminal, elsewhere a line now and then."""
+"""What goes to stderr: news and warnings as lines, and long work as a bar with rate and time left on a terminal,
+elsewhere as a line now and then.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import typer
 
+from tagdb import shortening
 from tagdb.cli.common import duration, verbosity
 from tagdb.models import Progress, Reporter, Silent
 
@@ -18,16 +22,30 @@ _LINE_EVERY_SECONDS = 5.0
 def reporter() -> Reporter:
     """Return the reporter that fits stderr and --quiet."""
     if verbosity.quiet:
-        return Silent()
+        return _Warnings()
     return _Bars() if sys.stderr.isatty() else _Lines()
 
 
-class _Lines:
+def say(message: str) -> None:
+    """Print one line to stderr; with --verbose, after the time."""
+    now = f"{datetime.now().astimezone().isoformat(timespec='seconds')} " if verbosity.verbose else ""
+    typer.echo(now + shortening.cut(message), err=True)
+
+
+class _Warnings(Silent):
+    """With --quiet: nothing but what may be wrong."""
+
+    def warn(self, message: str) -> None:
+        """Print one line."""
+        say(f"warning: {message}")
+
+
+class _Lines(_Warnings):
     """Plain lines: news as they come, progress every few seconds."""
 
     def say(self, message: str) -> None:
         """Print one line."""
-        typer.echo(message, err=True)
+        say(message)
 
     @contextmanager
     def step(self, name: str, total: int | None = None, unit: str = "rows") -> Iterator[Progress]:
@@ -48,7 +66,7 @@ class _LineProgress:
         self._done += amount
         if time.monotonic() - self._spoken >= _LINE_EVERY_SECONDS:
             self._spoken = time.monotonic()
-            typer.echo(self._line(), err=True)
+            say(self._line())
 
     def note(self, text: str) -> None:
         """Keep a few words for the next line."""
@@ -58,7 +76,7 @@ class _LineProgress:
         """Speak a last time when the step took long enough to wonder about."""
         if time.monotonic() - self._started >= _LINE_EVERY_SECONDS:
             took = duration(time.monotonic() - self._started)
-            typer.echo(f"{self._name}: done in {took}" if self._total is None else self._line(), err=True)
+            say(f"{self._name}: done in {took}" if self._total is None else self._line())
 
     def _line(self) -> str:
         rate = self._done / max(time.monotonic() - self._started, 1e-9)
@@ -69,12 +87,12 @@ class _LineProgress:
         return line + self._note
 
 
-class _Bars:
+class _Bars(_Warnings):
     """Bars of rich, on a terminal."""
 
     def say(self, message: str) -> None:
         """Print one line."""
-        typer.echo(message, err=True)
+        say(message)
 
     @contextmanager
     def step(self, name: str, total: int | None = None, unit: str = "rows") -> Iterator[Progress]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tagdb import shortening
 from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_facts, print_json
 from tagdb.cli.reporting import reporter
 from tagdb.errors import CheckFailed
@@ -40,7 +41,7 @@ def status(
 
 def _print(picture: Status) -> None:
     switching = f" (switching to {picture.switching_to})" if picture.switching_to else ""
-    failures = ", ".join(f"{count:,} {reason}" for reason, count in picture.failures.items())
+    failures = shortening.named([f"{count:,} {reason}" for reason, count in picture.failures.items()])
     last = picture.last_run
     facts = {
         "what is embedded": picture.source or "nothing yet: tagdb import, then tagdb sync",

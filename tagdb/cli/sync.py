@@ -71,7 +71,12 @@ def sync(
     result = use_case.sync(
         database, choice, report, limit=limit, max_tokens=max_tokens, block_size=batch_size, index=index
     )
-    print_json(_as_json(result)) if json else _print_result(result)
+    if json:
+        print_json(_as_json(result))
+    elif not quiet:
+        _print_result(result)
+    elif result.failed:
+        report.warn(f"{result.failed:,} texts failed: tagdb status says why")
     if result.label_fault:
         raise result.label_fault
     if result.failed:

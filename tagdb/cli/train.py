@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagdb.cli.common import DbUrl, Json, Quiet, Seed, Verbose, print_json, read_query
+from tagdb.cli.common import DbUrl, Json, Quiet, Seed, Verbose, is_given, print_json, read_query
 from tagdb.cli.reporting import reporter
 from tagdb.errors import UsageError
 
@@ -16,11 +17,16 @@ if TYPE_CHECKING:
 
 
 def train(
+    ctx: typer.Context,
     query: Annotated[
         str | None,
         typer.Option(help="A SELECT of question_id (or id) and label; - reads it from standard input."),
     ] = None,
     query_file: Annotated[Path | None, typer.Option(help="Read the SELECT from a file.")] = None,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Train as the active classifier was: its query and settings, unless given."),
+    ] = False,
     name: Annotated[str | None, typer.Option(help="What to call the classifier.")] = None,
     sample: Annotated[int | None, typer.Option(min=2, help="Take a random part of so many rows.")] = None,
     test_size: Annotated[float, typer.Option(help="Share of the texts held out for testing.")] = 0.3,
@@ -51,21 +57,33 @@ def train(
         tagdb train --query 'SELECT id AS question_id, label FROM questions WHERE label IS NOT NULL'
 
         tagdb train --query-file python-or-java.sql --sample 10000 --plot confusion.png
+
+        tagdb train --again -q && tagdb sync -q     # in cron: a better classifier takes over, else nothing changes
     """
     from tagdb.pipeline import opening
     from tagdb.pipeline import train as use_case
 
     report = reporter()
     text = read_query(query, query_file)
-    if text is None:
+    if text is None and not again:
         raise UsageError(
             "give the training rows as --query or as --query-file",
             hint="tagdb train --query 'SELECT id AS question_id, label FROM questions WHERE label IS NOT NULL'",
         )
-    database = opening.open_database(db_url, report)
     settings = use_case.TrainSettings(sample, test_size, seed, C, max_iter, timeout)
-    result = use_case.train(database, text, settings, report, name=name, activate=activate, plot=plot)
-    print_json(_as_json(result)) if json else _print(result)
+    database = opening.open_database(db_url, report)
+    if again:
+        given = {key: value for key, value in vars(settings).items() if is_given(ctx, key)}
+        result = use_case.train_again(database, given, report, query=text, name=name, activate=activate, plot=plot)
+    else:
+        assert text is not None
+        result = use_case.train(database, text, settings, report, name=name, activate=activate, plot=plot)
+    if json:
+        print_json(_as_json(result))
+    elif not quiet:
+        _print(result)
+    if not result.converged:
+        report.warn("the solver stopped before it converged; a larger --max-iter may help")
     if plot:
         report.say(f"drew {plot}")
     if result.active:
@@ -90,8 +108,6 @@ def _print(result: TrainResult) -> None:
             typer.echo(f"      {rows:,} left out ({reason})")
     f1 = f"F1 of {metrics.classes[1]}" if len(metrics.classes) == 2 else "macro F1"
     typer.echo(f"\naccuracy {metrics.accuracy:.4f}   {f1} {metrics.f1:.4f}\n\n{result.report}\n{result.confusion}")
-    if not result.converged:
-        typer.echo("the solver stopped before it converged; a larger --max-iter may help", err=True)
     typer.echo(f"{result.name} is {'active now' if result.active else 'stored but not active'}: {result.reason}")
 
 
@@ -110,6 +126,7 @@ def _as_json(result: TrainResult) -> dict[str, Any]:
         "train_rows": training.train_rows,
         "train_texts": training.train_texts,
         "test_rows": training.test_rows,
+        "similar_labels": [asdict(each) for each in training.similar],
         "metrics": result.metrics.to_json(),
         "active_metrics": rival.to_json() if rival else None,
     }

@@ -8,6 +8,7 @@ from tagdb.db import userquery
 from tagdb.db.connection import Session
 from tagdb.db.resources import folder
 from tagdb.errors import InputRefused
+from tagdb.shortening import named
 
 PRESETS = ("tags", "title", "title+tags")
 CUSTOM = "custom SQL"
@@ -122,7 +123,7 @@ def _fault(session: Session, table: str) -> str | None:
         return f"there is no table {table} here"
     for name, types in _SHAPE[table].items():
         if name not in columns:
-            return f"the table {table} here has no column {name}; it has {', '.join(columns)}"
+            return f"the table {table} here has no column {name}; it has {named(list(columns))}"
         if columns[name] not in types:
             return f"the column {name} of the table {table} here is {columns[name]}, not {types[0]}"
     return None

@@ -15,6 +15,7 @@ from typing import Any
 from tagdb.db.connection import Session, quote_identifier
 from tagdb.db.translation import storable, translated
 from tagdb.errors import DatabaseError, QueryRefused, SchemaMismatch, Unavailable
+from tagdb.shortening import named
 
 _TRY = "try it first in: tagdb db psql"
 _INTEGER_TYPES = (20, 21, 23)  # oids of int8, int2 and int4
@@ -72,7 +73,7 @@ class UserQuery:
             if name in self.columns:
                 return name
         raise QueryRefused(
-            f"the query has no column {' or '.join(names)}; it has {', '.join(self.columns) or 'none'}",
+            f"the query has no column {' or '.join(names)}; it has {named(self.columns) or 'none'}",
             hint=f"name it in the query: SELECT … AS {names[0]}",
         )
 

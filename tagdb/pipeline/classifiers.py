@@ -11,6 +11,8 @@ from tagdb import classify
 from tagdb.classify import Metrics
 from tagdb.db.connection import Database, Row, Session
 from tagdb.errors import InputRefused
+from tagdb.models import Reporter
+from tagdb.pipeline import predict
 from tagdb.pipeline.locking import exclusive
 from tagdb.pipeline.recording import recorded
 
@@ -59,6 +61,22 @@ class StoredClassifier:
         )
 
 
+@dataclass(frozen=True)
+class Deletion:
+    """What deleting a classifier does: of the `total` labels it wrote `written`.
+
+    They are lost, unless `heir` names the active classifier, which writes them anew first; then `renewed` tells how
+    many labels that were. `removed` labels are gone.
+    """
+
+    classifier: StoredClassifier
+    written: int
+    total: int
+    heir: str | None
+    renewed: int = 0
+    removed: int = 0
+
+
 def stored(database: Database) -> Sequence[StoredClassifier]:
     """Return all classifiers, oldest first."""
     with database.session() as session:
@@ -91,12 +109,41 @@ def activate(database: Database, which: str) -> StoredClassifier:
         return replace(found, active=True)
 
 
-def delete(database: Database, which: str) -> StoredClassifier:
-    """Delete a classifier with its weights and the labels it wrote."""
-    with database.session() as session, exclusive(session), recorded(session, "models delete", {"which": which}):
-        found = _find(session, which)
-        session.execute("classifier.delete", id=found.id)
-        return found
+def deletion(database: Database, which: str) -> Deletion:
+    """Tell what deleting a classifier would do; nothing is written."""
+    with database.session() as session:
+        return _deletion(session, which)
+
+
+def delete(database: Database, which: str, reporter: Reporter) -> Deletion:
+    """Delete a classifier with its weights; labels that it wrote are first written anew by the active one.
+
+    Only where there is no other active classifier, or one whose vectors are no longer in use, they go along.
+    """
+    args = {"which": which}
+    with database.session() as session, exclusive(session), recorded(session, "models delete", args) as counts:
+        with session.transaction():
+            planned = _deletion(session, which)
+            if planned.heir:
+                with reporter.step("predicting"):
+                    predicted = predict.write_labels(session)
+                assert predicted is not None
+                planned = replace(planned, renewed=predicted.written, removed=predicted.removed)
+            left = session.row("classifier.count_labels", id=planned.classifier.id)
+            assert left is not None
+            session.execute("classifier.delete", id=planned.classifier.id)
+        done = replace(planned, removed=planned.removed + left.written)
+        counts.read = counts.written = done.renewed
+        counts.detail = {"labels_removed": done.removed, "renewed_by": done.heir}
+        return done
+
+
+def _deletion(session: Session, which: str) -> Deletion:
+    found, active = _find(session, which), session.row("predict.active_classifier")
+    labels = session.row("classifier.count_labels", id=found.id)
+    assert labels is not None
+    able = active is not None and active.id != found.id and active.embedder_active and labels.written
+    return Deletion(found, labels.written, labels.total, active.name if able and active else None)
 
 
 def _find(session: Session, which: str) -> StoredClassifier:

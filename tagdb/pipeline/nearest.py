@@ -11,6 +11,8 @@ from tagdb.models import Reporter
 from tagdb.pipeline import embedders
 from tagdb.pipeline.embedders import StoredEmbedder
 
+WHOLE_TEXT = 2**31 - 1
+
 
 @dataclass(frozen=True)
 class Neighbour:
@@ -64,17 +66,19 @@ def nearest_questions(
     *,
     where: str | None = None,
     exact: bool = False,
+    longest: int = WHOLE_TEXT,
 ) -> Neighbours:
     """Return the `k` questions nearest to a tag or a text, among those that satisfy the SQL condition `where`.
 
     The condition speaks of the columns of `questions`, or of `source` where that is custom SQL. Over the index the
-    scan goes on until enough rows satisfy it; should it still come back short, the exact answer is given.
+    scan goes on until enough rows satisfy it; should it still come back short, the exact answer is given. Of each text
+    come the first `longest` characters.
     """
     with database.session() as session:
         embedder = _embedder(session)
         origin, vector, _ = _origin(session, wanted, embedder, reporter)
         condition = _condition(session, where)
-        parameters = {"embedder": embedder.id, "origin": vector, "k": k}
+        parameters = {"embedder": embedder.id, "origin": vector, "k": k, "longest": longest}
         with userquery.refusals(), session.transaction(read_only=True):
             session.execute("nearest.allow_long_scan", k=k)
             rows = [] if exact else session.rows_of(_query("questions", embedder, condition), parameters)

@@ -59,7 +59,7 @@ def write_labels(session: Session, look: Look = moved.NO_LOOK) -> PredictResult 
     if not classifier.embedder_active:
         raise InputRefused(
             f"classifier {classifier.name!r} was trained on vectors of {classifier.embedder!r}, no longer in use",
-            hint="train one on the new vectors: tagdb train --query SQL",
+            hint="train it on the new vectors: tagdb train --again",
         )
     with session.transaction():
         _create_stale(session, classifier.embedder_id, classifier.id, look)

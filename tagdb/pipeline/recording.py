@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from tagdb import config
+from tagdb import config, shortening
 from tagdb.db.connection import Session
 from tagdb.errors import TagdbError
 from tagdb.pipeline.stopping import Stopped, ending_on_sigterm
@@ -43,7 +43,7 @@ def recorded(session: Session, command: str, args: Mapping[str, Any]) -> Iterato
         with ending_on_sigterm():
             yield counts
     except BaseException as error:
-        counts.detail["error"] = config.redact(str(error))
+        counts.detail["error"] = shortening.cut(config.redact(str(error)))
         status = "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed"
         with suppress(TagdbError):  # what went wrong first is what has to be told
             _finish(session, run, status, counts)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tagdb import classify, pictures
+from tagdb import classify, pictures, shortening
 from tagdb.classify import FitResult, LinearModel, Metrics
 from tagdb.db.connection import Database, Row, Session
-from tagdb.errors import InputRefused, UsageError
+from tagdb.errors import InputRefused, QueryRefused, UsageError
 from tagdb.models import Reporter
 from tagdb.pipeline import embedders, fitting, training_set
 from tagdb.pipeline.embedders import StoredEmbedder
@@ -19,7 +22,7 @@ from tagdb.pipeline.locking import exclusive
 from tagdb.pipeline.recording import Counts, recorded
 from tagdb.pipeline.training_set import TrainingSet, TrainSettings
 
-__all__ = ["TrainResult", "TrainSettings", "train"]
+__all__ = ["TrainResult", "TrainSettings", "train", "train_again"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def train(
         embedder = _embedder(session)
         _require_free(session, name)
         with reporter.step("running the query"):
-            training = training_set.prepare(session, embedder, query, settings)
+            training = training_set.prepare(session, embedder, query, settings, reporter)
         fitted = fitting.fit(session, embedder, training, settings, reporter)
         with reporter.step("testing"), session.transaction():
             number, name = _store(session, query, settings, embedder, fitted, name)
@@ -88,6 +91,42 @@ def train(
             classify.plot_confusion(result.metrics, plot, f"{result.name} on {training.test_rows:,} held-out rows")
         _count(counts, result)
         return result
+
+
+def train_again(
+    database: Database,
+    changed: Mapping[str, Any],
+    reporter: Reporter,
+    *,
+    query: str | None = None,
+    name: str | None = None,
+    activate: bool = False,
+    plot: Path | None = None,
+) -> TrainResult:
+    """Train as the active classifier was trained, on what its query gives today.
+
+    Settings in `changed`, and another `query`, take the place of its own.
+
+    Raises
+    ------
+    InputRefused : there is no active classifier
+    QueryRefused : its query can no longer be run; also everything that `train` raises
+    """
+    with database.session() as session:
+        former = session.row("train.active_training")
+    if former is None:
+        raise InputRefused("there is no active classifier to train again", hint="tagdb train --query SQL")
+    known = {field.name for field in fields(TrainSettings)}
+    settings = TrainSettings(**{**{k: v for k, v in former.settings.items() if k in known}, **changed})
+    if query is not None:
+        return train(database, query, settings, reporter, name=name, activate=activate, plot=plot)
+    try:
+        return train(database, former.query, settings, reporter, name=name, activate=activate, plot=plot)
+    except QueryRefused as refused:
+        raise QueryRefused(
+            f"the query of classifier {former.name!r} no longer works: {refused}",
+            hint=f"tagdb models show {shlex.quote(former.name)}; then tagdb train --again --query SQL",
+        ) from refused
 
 
 def _embedder(session: Session) -> StoredEmbedder:
@@ -211,7 +250,7 @@ def _decide(
 def _obstacle(rival: Row, new: Row) -> str | None:
     """Say what makes the two incomparable: they answer different questions, or one has seen the other's test rows."""
     if unknown := set(rival.classes) - set(new.classes):
-        return f"it cannot give the labels {', '.join(sorted(unknown))}, which {rival.name!r} gives"
+        return f"it cannot give the labels {shortening.named(sorted(unknown))}, which {rival.name!r} gives"
     if any(new.settings[name] != rival.settings[name] for name in ("seed", "test_size")):
         return f"{rival.name!r} was split with another seed or test size, and has seen some of the held-out rows"
     return None

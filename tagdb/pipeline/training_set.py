@@ -9,15 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tagdb import shortening
 from tagdb.db import copy, queries, userquery
 from tagdb.db.connection import Row, Session
 from tagdb.errors import InputRefused, QueryRefused, UsageError
+from tagdb.models import Reporter
 from tagdb.pipeline.embedders import StoredEmbedder
 
 DEFAULT_TEST_SIZE = 0.3
 DEFAULT_TIMEOUT = 300
 _LEAST_TEXTS = 2
 _LARGEST_SEED = 2**32 - 1
+_LONGEST_LABEL = 60
+_GROUPS_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,18 @@ class ClassSize:
 
 
 @dataclass(frozen=True)
+class SimilarLabels:
+    """Labels that only case or blanks tell apart, or that are nothing but blanks, with the rows of each."""
+
+    labels: tuple[str, ...]
+    rows: tuple[int, ...]
+
+    def __str__(self) -> str:
+        pairs = zip(self.labels, self.rows, strict=True)
+        return shortening.named([f"{_quoted(label)} ({rows:,} rows)" for label, rows in pairs], _GROUPS_TOLD)
+
+
+@dataclass(frozen=True)
 class TrainingSet:
     """A divided set, in temporary tables of the session; `classes` in the order of their numbers.
 
@@ -62,6 +78,7 @@ class TrainingSet:
     without_label: int
     without_vector: int
     sizes: tuple[ClassSize, ...]
+    similar: tuple[SimilarLabels, ...] = ()
 
     @property
     def classes(self) -> list[str]:
@@ -89,7 +106,9 @@ class TrainingSet:
         return self.read - self.without_label - self.without_vector - self.train_rows - self.test_rows
 
 
-def prepare(session: Session, embedder: StoredEmbedder, query: str, settings: TrainSettings) -> TrainingSet:
+def prepare(
+    session: Session, embedder: StoredEmbedder, query: str, settings: TrainSettings, reporter: Reporter
+) -> TrainingSet:
     """Run the query and divide its rows into texts to train on and texts to test on.
 
     Raises
@@ -108,9 +127,10 @@ def prepare(session: Session, embedder: StoredEmbedder, query: str, settings: Tr
     session.execute("train.analyze_training")
     session.execute("train.create_split", test_size=settings.test_size, seed=settings.seed)
     session.execute("train.analyze_split")
-    sizes = _sizes(session)
+    sizes, similar = _sizes(session), _similar(session)
+    _warn_of_similar(similar, reporter)
     _require_trainable(sizes)
-    return TrainingSet(rows.read, rows.without_label, rows.without_vector, sizes)
+    return TrainingSet(rows.read, rows.without_label, rows.without_vector, sizes, similar)
 
 
 def fetch(
@@ -163,15 +183,33 @@ def _sizes(session: Session) -> tuple[ClassSize, ...]:
     )
 
 
+def _similar(session: Session) -> tuple[SimilarLabels, ...]:
+    return tuple(SimilarLabels(tuple(row.labels), tuple(row.rows)) for row in session.rows("train.similar_labels"))
+
+
+def _warn_of_similar(similar: tuple[SimilarLabels, ...], reporter: Reporter) -> None:
+    if similar:
+        told = "; ".join(map(str, similar[:_GROUPS_TOLD]))
+        more = f"; and {len(similar) - _GROUPS_TOLD:,} more such labels" if len(similar) > _GROUPS_TOLD else ""
+        reporter.warn(f"labels that only case or blanks tell apart, or blank ones, are classes too: {told}{more}")
+
+
+def _quoted(label: str) -> str:
+    return repr(shortening.ellipsis(label, _LONGEST_LABEL))
+
+
 def _require_trainable(sizes: tuple[ClassSize, ...]) -> None:
     if len(sizes) < 2:
         raise InputRefused(
-            f"every row has the same label, {sizes[0].label!r}",
+            f"every row has the same label, {_quoted(sizes[0].label)}",
             hint="a classifier needs rows of two labels or more",
         )
     rare = [size for size in sizes if size.train_texts < _LEAST_TEXTS]
     if rare:
-        told = ", ".join(f"{size.label!r} ({size.texts}, {size.texts - size.train_texts} held out)" for size in rare)
+        rare.sort(key=lambda size: size.texts, reverse=True)
+        told = shortening.named(
+            [f"{_quoted(size.label)} ({size.texts}, {size.texts - size.train_texts} held out)" for size in rare]
+        )
         raise InputRefused(
             f"labels with too few different texts to learn from (two are needed beside the held-out ones): {told}",
             hint="label more of their questions, or leave these labels out of the query",

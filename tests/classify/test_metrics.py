@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, classification_report, f1_score
 
-from tagdb.classify import Metrics, metrics_from_confusion, render_confusion, render_report
+from tagdb.classify import Metrics, largest, metrics_from_confusion, render_confusion, render_report
 from tagdb.errors import InputRefused
 
 confusions = st.integers(2, 6).flatmap(lambda n: hnp.arrays(np.int64, (n, n), elements=st.integers(0, 30)))
@@ -136,6 +136,23 @@ def test_confusion_of_any_size_fits_the_width_and_shows_every_count(n: int, leng
     text = render_confusion(metrics_from_confusion(counts, names), width=width)
     assert max(map(len, text.splitlines())) <= width
     assert {f"{count:,}" for count in counts.ravel()} <= set(text.split())
+
+
+def test_of_hundreds_of_classes_the_largest_are_shown_and_the_rest_counted_together() -> None:
+    counts = np.ones((300, 300), dtype=np.int64)
+    counts[np.arange(7), np.arange(7)] = 5000
+    names = [f"class-{number:03}" for number in range(300)]
+    metrics = metrics_from_confusion(counts, names)
+    report, confusion = render_report(metrics), render_confusion(metrics)
+    assert len(report.splitlines()) < 70
+    assert report.count("class-") == 50
+    assert "class-006" in report
+    assert "… and 250 more" in report
+    assert "51 … and 250 more" in confusion
+    summed = largest.confusion(metrics, 50)
+    assert (summed.shape, summed.sum()) == ((51, 51), metrics.rows)
+    assert f"{summed[-1, -1]:,}" in confusion
+    assert f"{metrics.accuracy:.4f}" in report
 
 
 def test_long_and_broken_names_stay_on_one_line() -> None:

@@ -44,6 +44,13 @@ def test_cells_are_coloured_by_their_share_of_the_row(tmp_path: Path) -> None:
     assert imread(path)[..., :3].std() > 0.1
 
 
+def test_hundreds_of_classes_make_no_larger_picture() -> None:
+    figure = _draw(_metrics(400), "many classes")
+    names = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert (len(names), names[-1]) == (61, "… and 340 more")
+    assert max(figure.get_size_inches()) < 50
+
+
 @pytest.mark.parametrize("n", [2, 10, 30])
 def test_every_count_and_name_is_drawn_within_the_figure(n: int) -> None:
     metrics = _metrics(n)

