@@ -4,7 +4,7 @@
 SELECT to_regclass('tagdb.' || :name) IS NOT NULL
 
 -- name: create
--- ATTACH, unlike CREATE … PARTITION OF, lets everybody go on reading.
+-- ATTACH, unlike CREATE TABLE PARTITION OF, lets everybody go on reading.
 CREATE TABLE tagdb.{relation}_{embedder} (
     LIKE tagdb.{relation} INCLUDING ALL,
     CONSTRAINT {relation}_{embedder}_dim_check CHECK (vector_dims(embedding) = {dim})

@@ -10,6 +10,20 @@ WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle
         'idle_in_transaction_session_timeout')
     AND setting <> '0' AND source <> 'client'
 
+-- name: act_as_owner
+-- Whoever of several works on the schema does so as the role whose it is, where that may be taken on: else what one of
+-- them made, the others could not change. A role that the user has chosen stays.
+SELECT set_config('role', o.owner, false)
+FROM (
+    SELECT CAST(pg_get_userbyid(coalesce(c.relowner, n.nspowner)) AS text) AS owner
+    FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'alembic_version'
+    WHERE n.nspname = 'tagdb'
+) o
+WHERE o.owner <> current_user AND current_setting('role') = 'none'
+    AND CASE WHEN CAST(current_setting('server_version_num') AS integer) >= 160000
+        THEN pg_has_role(session_user, o.owner, 'SET') ELSE pg_has_role(session_user, o.owner, 'MEMBER') END;
+SELECT current_user
+
 -- name: find_vector
 -- pgvector lies where whoever made the extension has put it; what the user's search path finds first stays first.
 SELECT set_config('search_path',

@@ -1,4 +1,5 @@
--- The vector of every question, by the active embedder: SELECT question_id, embedding FROM embedding;
+-- The vector of every question, by the active embedder.
+--   SELECT question_id, embedding FROM tagdb.embedding;
 -- A subquery and no join, so that the partitions of other embedders are not read.
 CREATE OR REPLACE VIEW tagdb.embedding AS
 SELECT q.question_id, v.embedding

@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 from tagdb import config
 from tagdb.db import queries
 from tagdb.db.embedded import EmbeddedServer
+from tagdb.db.rights import Connection
 from tagdb.db.translation import storable, translated
 from tagdb.errors import ConnectionFailed, TagdbError
 
@@ -76,7 +77,7 @@ class Database:
     def _connect(self) -> psycopg2.extensions.connection:
         given = _parse(self.dsn, self.origin)
         missing = {key: value for key, value in _CONNECTION_DEFAULTS.items() if key not in given}
-        connection: psycopg2.extensions.connection = psycopg2.connect(self.dsn, **missing)
+        connection: Connection = psycopg2.connect(self.dsn, connection_factory=Connection, **missing)
         connection.set_client_encoding("UTF8")
         _prepare(connection)
         return connection
@@ -179,10 +180,12 @@ def quote_identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _prepare(connection: psycopg2.extensions.connection) -> None:
+def _prepare(connection: Connection) -> None:
     """Set what holds for the whole connection."""
     connection.autocommit = True
     with connection.cursor() as cursor:
+        cursor.execute(queries.topic("session")["act_as_owner"])
+        (connection.role,) = cursor.fetchone() or ("",)
         for name in ("prepare", "find_vector"):
             cursor.execute(queries.topic("session")[name])
     connection.autocommit = False

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 
 import sqlalchemy
 
 from tagdb import installation
+from tagdb.db import queries, routines
 from tagdb.db.connection import Database, Session
 from tagdb.db.resources import folder
 from tagdb.db.translation import translated
 from tagdb.errors import SchemaMismatch, Unavailable
 
 _MIGRATION_LOCK = 0x7461676462  # "tagdb" in ASCII
-_DIGEST_COMMENT = "tagdb routines "
 _PARTITION = re.compile(r"(text|tag)_vector_\d+")
+_HOLD_VECTORS = ("text_vector", "tag_vector", "classifier_weight")
+_WITHOUT_ENCODING = "SQL_ASCII"
 
 
 @cache
@@ -33,7 +33,8 @@ def require_current(session: Session) -> None:
 
     Raises
     ------
-    SchemaMismatch : it is missing, older or newer; nothing was changed
+    SchemaMismatch : it is missing, older, newer or not whole; nothing was changed
+    Unavailable : the role may not use the schema that pgvector is in
     """
     found = current_revision(session)
     if found is None:
@@ -41,6 +42,11 @@ def require_current(session: Session) -> None:
     _refuse_newer(found)
     if found != head():
         raise SchemaMismatch(f"the tagdb schema here is {found}; this version needs {head()}", hint="tagdb db migrate")
+    missing = _missing(session)
+    _refuse_without_vectors(missing)
+    if missing:
+        raise SchemaMismatch(f"the tagdb schema here lacks {', '.join(missing)}", hint="tagdb db migrate")
+    _require_usable_vector(session)
 
 
 def current_revision(session: Session) -> str | None:
@@ -58,19 +64,25 @@ def migrate(database: Database) -> bool:
 
     Raises
     ------
-    SchemaMismatch : the schema was made by a newer tagdb
-    Unavailable : pgvector is not on the server, or the right to install it is missing
+    SchemaMismatch : the schema was made by a newer tagdb, or its vectors are gone
+    Unavailable : pgvector is not on the server, a right is missing, or the database has no encoding
     """
     with translated(), database.engine.connect() as connection, exclusive(connection):
         session = Session(connection)
         found = current_revision(session)
-        if found is not None:
+        if found is None:
+            _require_encoding(session)
+        else:
             _refuse_newer(found)
-        if found == head() and session.scalar("schema.comment") == _routines_comment():
-            return False
+        if found == head():
+            _refuse_without_vectors(_missing(session))
         _require_vector(session)
-        _upgrade(connection)
-        _install_routines(session)
+        if found == head() and not routines.outdated(session):
+            return False
+        _require_rights(session, creating=True)
+        if found != head():
+            _upgrade(connection)
+        routines.install(session, routines.outdated(session))
         return True
 
 
@@ -79,10 +91,17 @@ def exclusive(connection: sqlalchemy.Connection) -> Iterator[None]:
     """Hold the migration lock for one transaction, with schema `tagdb` in place.
 
     The lock belongs to the transaction, so it also holds through a pooler, and ends with it whatever happens.
+
+    Raises
+    ------
+    Unavailable : the schema is somebody else's, or is not there and the right to make it is missing
     """
     with connection.begin():
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-        connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS tagdb")
+        session = Session(connection)
+        if not session.scalar("schema.exists"):  # IF NOT EXISTS would want the right to make it all the same
+            session.execute("schema.create")
+        _require_rights(session, creating=False)
         yield
 
 
@@ -101,29 +120,88 @@ def _refuse_newer(found: str) -> None:
         )
 
 
-def _require_vector(session: Session) -> None:
-    extension = session.row("schema.vector_extension")
-    if extension is None:
-        raise Unavailable(
-            "this server does not have the pgvector extension",
-            hint="install pgvector 0.8 or newer on the server, or leave out the URL to use the embedded database",
+def _missing(session: Session) -> list[str]:
+    functions, views = (
+        [routine.name for routine in routines.all_routines() if routine.kind == kind] for kind in ("FUNCTION", "VIEW")
+    )
+    rows = session.rows("schema.missing", functions=functions, relations=[*_HOLD_VECTORS, *views])
+    return [row.name for row in rows]
+
+
+def _refuse_without_vectors(missing: list[str]) -> None:
+    if gone := [name for name in _HOLD_VECTORS if name in missing]:
+        raise SchemaMismatch(
+            f"the tagdb schema here lacks {', '.join(gone)}, as a dump does that met pgvector in another schema",
+            hint="put pgvector into the schema that the dump names and restore it again; "
+            "or DROP SCHEMA tagdb CASCADE, then tagdb db migrate begins anew",
         )
-    if not extension.new_enough:
-        version = extension.installed_version or extension.default_version
+
+
+def _require_rights(session: Session, *, creating: bool) -> None:
+    rights = session.row("schema.rights")
+    assert rights is not None
+    if rights.usable and (rights.creatable or not creating):
+        return
+    verb = "create in it" if rights.usable else "use it"
+    raise Unavailable(
+        f"schema tagdb here belongs to {rights.owner}, and {rights.me} may not {verb}",
+        hint=f"GRANT {rights.owner} TO {rights.me} (to read only: tagdb db grant {rights.me}, as {rights.owner})",
+    )
+
+
+def _require_encoding(session: Session) -> None:
+    if session.scalar("schema.encoding") == _WITHOUT_ENCODING:
         raise Unavailable(
-            f"pgvector here is {version}; tagdb needs 0.8 for filtered neighbours",
+            f"this database has no encoding ({_WITHOUT_ENCODING}), so nothing says which letters its bytes are",
+            hint="CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, restore a dump of this one there, use that",
+        )
+
+
+def _require_vector(session: Session) -> None:
+    """Pass when pgvector is in the database, made here where it was not, new enough and within reach."""
+    if session.row("schema.vector") is None:
+        _create_vector(session)
+    version = session.row("schema.vector")
+    assert version is not None
+    if not version.new_enough:
+        raise Unavailable(
+            f"pgvector here is {version.installed}; tagdb needs 0.8 for filtered neighbours",
             hint="upgrade pgvector on the server, then run: ALTER EXTENSION vector UPDATE",
         )
-    if extension.installed_version:
-        return
+    _require_usable_vector(session)
+
+
+def _create_vector(session: Session) -> None:
+    if not session.scalar("schema.offers_vector"):
+        raise Unavailable(
+            "this server does not have the pgvector extension",
+            hint="leave out the URL to use tagdb's own server, or install pgvector 0.8 or newer on this one: "
+            f"apt install postgresql-{session.scalar('schema.server_version')}-pgvector, from apt.postgresql.org "
+            "(Debian 12 itself has none); or make install from its source; or in a managed service's console",
+        )
+    schema = session.scalar("schema.extension_schema")
+    if schema is None:
+        raise Unavailable("the search path names no schema for pgvector", hint="CREATE EXTENSION vector SCHEMA …")
     try:
-        session.execute("schema.create_vector_extension")
+        session.run_script(queries.topic("schema")["create_vector"].format(schema=schema))
     except Unavailable as error:
         raise Unavailable(
-            "pgvector is on this server but not in this database, and this user may not add it",
-            hint="have a superuser run: CREATE EXTENSION vector",
+            "pgvector is on this server but not in this database, and this role may not add it",
+            hint="have a superuser run in this database: CREATE EXTENSION vector",
         ) from error
     session.execute("session.find_vector")
+
+
+def _require_usable_vector(session: Session) -> None:
+    """Pass when pgvector's types are within reach of the role: its schema is on the path then, see `session.sql`."""
+    vector = session.row("schema.vector")
+    if vector is None:
+        raise Unavailable("pgvector is not in this database any more", hint="CREATE EXTENSION vector")
+    if not vector.usable:
+        raise Unavailable(
+            f"pgvector is in schema {vector.schema}, which {vector.me} may not use",
+            hint=f"GRANT USAGE ON SCHEMA {vector.schema} TO {vector.me}",
+        )
 
 
 def _upgrade(connection: sqlalchemy.Connection) -> None:
@@ -134,23 +212,3 @@ def _upgrade(connection: sqlalchemy.Connection) -> None:
     settings.set_main_option("script_location", str(folder("migrations")).replace("%", "%%"))
     settings.attributes["connection"] = connection
     alembic.command.upgrade(settings, "head")
-
-
-def _routine_files() -> list[Path]:
-    return [
-        *sorted((folder("sql") / "functions").glob("*.sql")),
-        *sorted((folder("sql") / "views").glob("*.sql")),
-    ]
-
-
-@cache
-def _routines_comment() -> str:
-    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in _routine_files()))
-    return _DIGEST_COMMENT + digest.hexdigest()
-
-
-def _install_routines(session: Session) -> None:
-    session.execute("schema.load_vector_library")
-    for path in _routine_files():
-        session.run_script(path.read_text(encoding="utf-8"))
-    session.run_script(f"COMMENT ON SCHEMA tagdb IS '{_routines_comment()}'")

@@ -38,8 +38,8 @@ NAMING = {
 metadata = MetaData(schema="tagdb", naming_convention=NAMING)
 
 
-def _now(name: str) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+def _now(name: str, comment: str | None = None) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now(), comment=comment)
 
 
 def _owned_by(target: str, name: str, **options: object) -> Column[object]:
@@ -52,8 +52,8 @@ embedder = Table(
     Column("id", Integer, Identity(always=True), primary_key=True),
     Column("name", Text, nullable=False),
     Column("kind", Text, nullable=False),
-    Column("fingerprint", Text, nullable=False),
-    Column("dim", Integer, nullable=False),
+    Column("fingerprint", Text, nullable=False, comment="of its weights and settings: another one is another embedder"),
+    Column("dim", Integer, nullable=False, comment="how many numbers its vectors have"),
     Column("directory", Text, nullable=False, comment="where the machine that chose it found its files"),
     Column("config", JSONB, nullable=False),
     Column(
@@ -75,6 +75,7 @@ embedder = Table(
     CheckConstraint(f"dim BETWEEN 1 AND {LARGEST_DIM}", name="dim"),
     Index("embedder_chosen", "chosen", unique=True, postgresql_where=sql_text("chosen")),
     Index("embedder_active", "active", unique=True, postgresql_where=sql_text("active")),
+    comment="the models that vectors were made with",
 )
 
 text = Table(
@@ -84,6 +85,7 @@ text = Table(
     Column("hash", LargeBinary, nullable=False, comment="sha256 of the text in UTF-8"),
     Column("text", Text, nullable=False),
     UniqueConstraint("hash"),
+    comment="the distinct texts of the questions",
 )
 
 text_vector = Table(
@@ -91,7 +93,7 @@ text_vector = Table(
     metadata,
     _owned_by("text", "text_id", primary_key=True),
     _owned_by("embedder", "embedder_id", primary_key=True),
-    Column("tokens", Integer, nullable=False),
+    Column("tokens", Integer, nullable=False, comment="how many the text has"),
     Column(
         "truncated",
         Boolean,
@@ -101,6 +103,7 @@ text_vector = Table(
     Column("embedding", VECTOR(), nullable=False),
     _now("embedded_at"),
     postgresql_partition_by="LIST (embedder_id)",
+    comment="the vector of each text, by each embedder",
 )
 
 failure = Table(
@@ -109,9 +112,10 @@ failure = Table(
     _owned_by("text", "text_id", primary_key=True),
     _owned_by("embedder", "embedder_id", primary_key=True),
     Column("reason", Text, nullable=False),
-    Column("attempts", Integer, nullable=False, server_default="1"),
+    Column("attempts", Integer, nullable=False, server_default="1", comment="how many syncs have tried"),
     _now("first_at"),
     _now("last_at"),
+    comment="texts without a vector, and why",
 )
 
 question = Table(
@@ -119,8 +123,9 @@ question = Table(
     metadata,
     Column("question_id", BigInteger, primary_key=True, autoincrement=False),
     Column("text_id", BigInteger, ForeignKey("tagdb.text.id"), nullable=False),
-    _now("seen_at"),
+    _now("seen_at", comment="when the question got this text"),
     Index("question_text_id", "text_id"),
+    comment="which text each question has",
 )
 
 tag_vector = Table(
@@ -128,7 +133,7 @@ tag_vector = Table(
     metadata,
     _owned_by("embedder", "embedder_id", primary_key=True),
     Column("tag", Text, primary_key=True),
-    Column("questions", BigInteger, nullable=False),
+    Column("questions", BigInteger, nullable=False, comment="how many questions with a vector have the tag"),
     Column(
         "members",
         BigInteger,
@@ -144,6 +149,7 @@ tag_vector = Table(
         comment="how far it was moved since all were averaged, in 64ths of its questions",
     ),
     postgresql_partition_by="LIST (embedder_id)",
+    comment="a centroid for each tag, the mean vector of its questions",
 )
 
 source_band = Table(
@@ -156,6 +162,7 @@ source_band = Table(
         nullable=False,
         comment="of the rows' places and writers at the last complete sync",
     ),
+    comment="fingerprints of the user's rows, each of 64 neighbouring question ids",
 )
 
 classifier = Table(
@@ -165,15 +172,22 @@ classifier = Table(
     Column("name", Text, nullable=False),
     _owned_by("embedder", "embedder_id"),
     Column("kind", Text, nullable=False),
-    Column("classes", ARRAY(Text), nullable=False),
-    Column("query", Text, nullable=False),
+    Column("classes", ARRAY(Text), nullable=False, comment="the labels it tells apart"),
+    Column("query", Text, nullable=False, comment="the rows and labels it was trained on"),
     Column("metrics", JSONB, nullable=False),
     Column("settings", JSONB, nullable=False, comment="seed, split, sample and solver settings"),
     Column("versions", JSONB, nullable=False),
-    Column("active", Boolean, nullable=False, server_default=sql_text("false")),
+    Column(
+        "active",
+        Boolean,
+        nullable=False,
+        server_default=sql_text("false"),
+        comment="labels are predicted with this one",
+    ),
     _now("created_at"),
     UniqueConstraint("name"),
     Index("classifier_active", "active", unique=True, postgresql_where=sql_text("active")),
+    comment="trained classifiers, with their metrics and the query they learnt from",
 )
 
 classifier_weight = Table(
@@ -184,6 +198,7 @@ classifier_weight = Table(
     Column("position", SmallInteger, nullable=False, comment="of the class in classifier.classes, from 1"),
     Column("coef", VECTOR(), nullable=False),
     Column("intercept", Double, nullable=False),
+    comment="the weights of a classifier, a row a class",
 )
 
 labels = Table(
@@ -191,10 +206,11 @@ labels = Table(
     metadata,
     Column("question_id", BigInteger, primary_key=True, autoincrement=False),
     Column("label", Text, nullable=False),
-    Column("probability", Double, nullable=False),
+    Column("probability", Double, nullable=False, comment="of the label, as the classifier gives it"),
     _owned_by("classifier", "classifier_id"),
     Column("text_id", BigInteger, nullable=False, comment="the text the label was predicted from"),
     _now("predicted_at"),
+    comment="the label of each question, as the active classifier predicts it",
 )
 
 run = Table(
@@ -205,10 +221,17 @@ run = Table(
     Column("args", JSONB, nullable=False),
     _now("started_at"),
     Column("finished_at", DateTime(timezone=True)),
-    Column("status", Text, nullable=False),
+    Column("status", Text, nullable=False, comment="running, done, stopped, failed or killed"),
     Column("read", BigInteger, nullable=False, server_default="0"),
     Column("written", BigInteger, nullable=False, server_default="0"),
     Column("skipped", BigInteger, nullable=False, server_default="0"),
     Column("failed", BigInteger, nullable=False, server_default="0"),
-    Column("detail", JSONB, nullable=False, server_default=sql_text("'{}'")),
+    Column(
+        "detail",
+        JSONB,
+        nullable=False,
+        server_default=sql_text("'{}'"),
+        comment="more counts, and the error of a run that failed",
+    ),
+    comment="commands that were run, with what they did",
 )

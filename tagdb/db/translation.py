@@ -10,16 +10,28 @@ import psycopg2
 import sqlalchemy
 
 from tagdb import config
+from tagdb.db import rights
 from tagdb.errors import ConnectionFailed, DatabaseError, InputRefused, SchemaMismatch, TagdbError, Unavailable
 
 _MISSING_TAGDB = re.compile(r'(schema "tagdb"|relation "tagdb\.|function tagdb\.)')
+_MISSING_VECTOR = re.compile(r'type "(half)?vec(tor)?"')
 _LOST = re.compile("08|57P|28|3D000|25P03|25P04")
 _UNSPECIFIC = psycopg2.DatabaseError  # the driver's class for what it cannot explain, as when COPY breaks off
 _KNOWN: Mapping[str, tuple[type[TagdbError], str, str]] = {
     "25006": (Unavailable, "this database only reads", "name the primary server, not a replica"),
+    "22021": (
+        DatabaseError,
+        "a text is not of the database's encoding",
+        "write it again as it was meant; in a database without an encoding any bytes may be in a text",
+    ),
+    "22P05": (
+        DatabaseError,
+        "the database's encoding has no such letter",
+        "leave it out, or keep the data in a database made with ENCODING 'UTF8'",
+    ),
     "40001": (DatabaseError, "another session changed the same rows", "run the same command again"),
     "40P01": (DatabaseError, "another session was in the way", "run the same command again"),
-    "42501": (Unavailable, "a right is missing", "ask the database's owner to grant it"),
+    "42501": (Unavailable, "a right is missing", ""),
     "53100": (DatabaseError, "the server's disk is full", "free some space and run the same command again"),
     "55P03": (DatabaseError, "another session was in the way", "run the same command again"),
     "57014": (
@@ -75,13 +87,16 @@ def _translate(error: BaseException) -> TagdbError:
     if _LOST.match(code) if code else _lost_without_code(error):
         return ConnectionFailed(
             f"no connection to PostgreSQL: {message}",
-            hint="check --db-url, TAGDB_DATABASE_URL or PGHOST; without them tagdb runs its own server",
+            hint=rights.to_connect(message)
+            or "check --db-url, TAGDB_DATABASE_URL or PGHOST; without them tagdb runs its own server",
         )
     if code in ("3F000", "42P01", "42883") and _MISSING_TAGDB.search(message):
         return SchemaMismatch(f"this database has no tagdb schema, or an old one: {message}", hint="tagdb db migrate")
+    if code == "42704" and _MISSING_VECTOR.search(message):
+        return Unavailable(f"pgvector is not within reach of this role: {message}", hint="tagdb db migrate says why")
     if code in _KNOWN:
         kind, meaning, hint = _KNOWN[code]
-        return kind(f"{meaning}: {message}", hint=hint)
+        return kind(f"{meaning}: {message}", hint=hint or rights.what_to_grant(error, message))
     return DatabaseError(message)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tagdb.db import schema
+from tagdb.db import routines, schema
 from tagdb.db.connection import Database
 from tagdb.errors import SchemaMismatch
 from tests.pipeline import stored
@@ -62,7 +62,7 @@ def test_missing_schema_says_what_to_type(empty_database: Database) -> None:
 
 
 def test_failed_migration_leaves_nothing(empty_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "_install_routines", lambda _session: 1 / 0)
+    monkeypatch.setattr(routines, "install", lambda _session, _routines: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         schema.migrate(empty_database)
     with empty_database.session() as session:
