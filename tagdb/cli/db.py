@@ -11,8 +11,11 @@ from tagdb.cli.reporting import reporter
 from tagdb.models import Silent
 
 app = typer.Typer(
-    help="Reach the database, run the embedded server, bring the schema up to date.", no_args_is_help=True
+    help="Reach the database, run the embedded server, bring the schema up to date, let others read.",
+    no_args_is_help=True,
 )
+
+Readers = Annotated[list[str], typer.Argument(metavar="ROLE…", help="Roles, named as \\du of psql names them.")]
 
 
 @app.command("url")
@@ -98,3 +101,59 @@ def migrate(
 
     changed = opening.migrate(db_url, reporter())
     print_outcome("schema tagdb is up to date now" if changed else "schema tagdb was up to date")
+
+
+@app.command("grant")
+def grant(
+    readers: Readers,
+    wide: Annotated[
+        bool,
+        typer.Option("--wide", help="All tables and views of schema tagdb, also those to come: texts among them."),
+    ] = False,
+    db_url: DbUrl = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Let other roles read what tagdb made: labels, neighbours and status.
+
+    That is: the labels of all questions (`tagdb export` too); nearest_tags, nearest_questions and classify; the views
+    status and embedding; and so tags, vectors, and which questions share a text. Vectors tell much of what texts say,
+    but the texts stay unread: nearest_questions gives NULL for them.
+
+    --wide opens the whole schema, as `tagdb status` and `tagdb nearest` need it: also all texts, and the views of your
+    tables. Those are read with your rights, so past the rights and row policies that the reader has on them.
+
+    What a role may already stays; `tagdb db revoke` takes it back.
+
+    Examples:
+
+        tagdb db grant analyst
+
+        tagdb db grant dashboard monitor --wide
+    """
+    from tagdb.pipeline import readers as use_case
+
+    missing = use_case.grant(db_url, readers, reporter(), wide=wide)
+    what = "all of schema tagdb" if wide else "labels, neighbours and status"
+    print_outcome(f"{', '.join(readers)} may read {what} now")
+    for statement in missing:
+        typer.echo(f"still needed, by somebody who may: {statement}", err=True)
+
+
+@app.command("revoke")
+def revoke(
+    readers: Readers,
+    db_url: DbUrl = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Take back what other roles may read of schema tagdb, as before DROP ROLE.
+
+    Example:
+
+        tagdb db revoke analyst
+    """
+    from tagdb.pipeline import readers as use_case
+
+    use_case.revoke(db_url, readers, reporter())
+    print_outcome(f"{', '.join(readers)} may read nothing of schema tagdb now")
