@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tagdb.cli import db_views
 from tagdb.cli.common import DbUrl, Quiet, Verbose, print_outcome, url_before_command
 from tagdb.cli.reporting import reporter
 from tagdb.models import Silent
@@ -14,6 +15,7 @@ app = typer.Typer(
     help="Reach the database, run the embedded server, bring the schema up to date, let others read.",
     no_args_is_help=True,
 )
+app.add_typer(db_views.app, name="views")
 
 Readers = Annotated[list[str], typer.Argument(metavar="ROLE…", help="Roles, named as \\du of psql names them.")]
 

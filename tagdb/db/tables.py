@@ -213,6 +213,19 @@ labels = Table(
     comment="the label of each question, as the active classifier predicts it",
 )
 
+lifted_view = Table(
+    "lifted_view",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("place", SmallInteger, nullable=False, comment="in which order they are put back: one may read the other"),
+    Column("definition", Text, nullable=False, comment="with every name in full, for any search_path"),
+    Column("owner", Text, nullable=False),
+    Column("options", ARRAY(Text), nullable=False),
+    Column("comments", JSONB, nullable=False, comment="by column, that of the view under no name"),
+    Column("grants", JSONB, nullable=False),
+    _now("lifted_at"),
+)
+
 run = Table(
     "run",
     metadata,

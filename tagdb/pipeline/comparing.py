@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from tagdb.db import queries, source, userquery
+from tagdb.db import lifting, queries, source, userquery
 from tagdb.db.connection import Session
 from tagdb.db.source import PRESETS, Choice
 from tagdb.errors import DatabaseError, InputRefused, Unavailable
@@ -49,6 +49,7 @@ def compare(session: Session, choice: Choice, max_tokens: int, reporter: Reporte
     Vectors that were cut at another cap than `max_tokens` are forgotten here, and so become due.
     """
     with session.transaction():
+        lifting.make_way(session, choice, reporter)
         source.ensure(session, choice)
         embedder = embedders.chosen(session)
         with reporter.step("comparing"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tagdb.db import queries, source, userquery
+from tagdb.db import lifting, queries, source, userquery
 from tagdb.db.connection import Database, Session
 from tagdb.errors import InputRefused
 from tagdb.models import Reporter
@@ -110,6 +110,7 @@ def _condition(session: Session, where: str | None) -> str:
     """Return the user's condition as SQL on `q.question_id`, checked as part of a statement of its own."""
     if where is None:
         return "true"
+    lifting.require_standing(session)
     table, key = ("tagdb.source", "question_id") if source.current(session) == source.CUSTOM else ("questions", "id")
     checked = userquery.check(session, f"SELECT {key} FROM {table} WHERE (\n{where}\n)")
     return "q.question_id IN (\n" + checked.sql.replace(":", "\\:") + "\n)"

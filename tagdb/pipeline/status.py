@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tagdb.db import source
+from tagdb.db import lifting, source
 from tagdb.db.connection import Database, Session
 from tagdb.pipeline import embedders, indexing, moved
 from tagdb.pipeline.embedding import DEFAULT_MAX_TOKENS, NO_TOKEN
@@ -63,6 +63,7 @@ class Status:
 def status(database: Database) -> Status:
     """Count how current everything is; nothing is written."""
     with database.session() as session, session.transaction(read_only=True):
+        lifting.require_standing(session)
         picture = Status(database.shown, source.current(session))
         look = moved.glance(session, DEFAULT_MAX_TOKENS)
         _describe_vectors(session, picture)

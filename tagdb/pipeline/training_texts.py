@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tagdb import config, formats
-from tagdb.db import queries, source, userquery
+from tagdb.db import lifting, queries, source, userquery
 from tagdb.db.connection import Database, Session
 from tagdb.db.userquery import UserQuery
 from tagdb.errors import InputRefused, QueryRefused
@@ -62,6 +62,7 @@ class TrainingTexts:
 
 def _embedded_texts(session: Session) -> Iterator[TaggedText]:
     with exclusive(session):
+        lifting.require_standing(session)
         source.ensure(session, source.Choice())
     with session.transaction(read_only=True):
         yield from _with_text(session.stream(queries.topic("pretraining")["source_texts"]))
