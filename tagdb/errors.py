@@ -8,6 +8,7 @@ TagdbError                 1
 │   └── EmbedderUnavailable
 │       └── WeightsError   a file of weights or options is damaged or of another shape
 ├── CheckFailed            4   `status --check` found work left
+├── Busy                   5   another tagdb is at work on the database
 ├── InputRefused           1   a file, a row or a text cannot be taken
 ├── QueryRefused           1   a query of the user's cannot be run as it stands
 └── DatabaseError          1   PostgreSQL refused a statement
@@ -58,6 +59,12 @@ class CheckFailed(TagdbError):
     """A check the user asked for did not hold."""
 
     exit_code = 4
+
+
+class Busy(TagdbError):
+    """Another tagdb is at work on the database; nothing was changed."""
+
+    exit_code = 5
 
 
 class InputRefused(TagdbError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -59,6 +59,17 @@ class Silent:
 
     def note(self, text: str) -> None:
         """Show nothing."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How many seconds to wait for another tagdb to end, and where to say that it is waited for."""
+
+    seconds: float = 0.0
+    say: Callable[[str], None] = Silent().say
+
+
+NO_PATIENCE = Patience()
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,9 @@ UPDATE tagdb.run SET
 WHERE id = :id
 
 -- name: last
+-- A standby does not see who is at work on its primary.
 SELECT id, command, started_at, finished_at, read, written, skipped, failed,
-    CASE WHEN status = 'running' AND id NOT IN (
+    CASE WHEN status = 'running' AND NOT pg_is_in_recovery() AND id NOT IN (
         SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = 1952540530 AND objsubid = 2
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
     THEN 'killed' ELSE status END AS status

@@ -3,12 +3,14 @@
 -- name: prepare
 -- Work in bulk outlasts the limits that a server sets for a web page's queries; those that the user gives to this
 -- connection hold. Rows that a policy hides would look as if they were deleted: with row_security off, PostgreSQL says so.
-SELECT set_config('row_security', 'off', false);
+-- Nothing is set in another process than the expected one: behind a pooler it may be anybody's.
 SELECT set_config(name, '0', false)
 FROM pg_settings
 WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_session_timeout',
         'idle_in_transaction_session_timeout')
-    AND setting <> '0' AND source <> 'client'
+    AND setting <> '0' AND source <> 'client' AND pg_backend_pid() = {process};
+SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on',
+    CASE WHEN pg_backend_pid() = {process} THEN set_config('row_security', 'off', false) END
 
 -- name: act_as_owner
 -- Whoever of several works on the schema does so as the role whose it is, where that may be taken on: else what one of
@@ -30,3 +32,20 @@ SELECT set_config('search_path',
     concat_ws(', ', nullif(nullif(current_setting('search_path'), ''), '""'), quote_ident(n.nspname)), false)
 FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 WHERE e.extname = 'vector' AND n.nspname <> ALL (current_schemas(true))
+
+-- name: forget
+-- What a client before this one may have left in a session that a pooler hands on as it is.
+DISCARD TEMP;
+RESET ROLE;
+SELECT pg_advisory_unlock_all()
+
+-- name: leave
+-- What the next client of a pooler is not to find.
+DISCARD TEMP;
+RESET ROLE;
+SELECT pg_advisory_unlock_all();
+SELECT set_config(name, reset_val, false)
+FROM pg_settings
+WHERE name IN ('row_security', 'search_path', 'statement_timeout', 'lock_timeout', 'transaction_timeout',
+        'idle_session_timeout', 'idle_in_transaction_session_timeout')
+    AND setting <> reset_val

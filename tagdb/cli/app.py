@@ -44,7 +44,8 @@ _EPILOG = (
     "config.toml of tagdb's folder (TAGDB_HOME): limit = 1000 below the line \\[sync]. The command line beats the "
     "environment, the environment beats the file.  \n\n"
     "Exit codes: 0 done; 1 some rows failed, or a handled error; 2 wrong usage; 3 no connection, right, extension, "
-    "schema or model; 4 a check did not hold; 130, 143 stopped by a signal."
+    "schema or model; 4 a check did not hold; 5 another tagdb is at work on the database (--wait waits for it); "
+    "130, 143 stopped by a signal."
 )
 
 

@@ -61,6 +61,15 @@ DbUrl = Annotated[
         metavar="URL",
     ),
 ]
+Wait = Annotated[
+    float,
+    typer.Option(
+        "--wait",
+        min=0,
+        metavar="SECONDS",
+        help="Wait for another tagdb to end its work, at most so long.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object (or one a line, for lists).")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_set_quiet, help="Say nothing when all is well.")]
 Verbose = Annotated[

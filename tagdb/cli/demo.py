@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tagdb.cli.common import DbUrl, Quiet, Verbose, duration, print_outcome, print_table
+from tagdb.cli.common import DbUrl, Quiet, Verbose, Wait, duration, print_outcome, print_table
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ What to type next:
 
 def demo(
     db_url: DbUrl = None,
+    wait: Wait = 0.0,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -42,7 +43,7 @@ def demo(
 
     report = reporter()
     show = _nothing if quiet else _Storyteller().show
-    seconds = use_case.demo(opening.open_database(db_url, report), report, show)
+    seconds = use_case.demo(opening.open_database(db_url, report, wait=wait), report, show)
     print_outcome(f"\nThat was the whole loop, in {duration(seconds)}.\n{_NEXT}")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tagdb.cli import embedder_add, embedder_train
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Yes, print_facts, print_json, print_outcome, print_table
+from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Wait, Yes, print_facts, print_json, print_outcome, print_table
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ app.command("train")(embedder_train.train)
 def use(
     name: Name,
     db_url: DbUrl = None,
+    wait: Wait = 0.0,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -96,7 +97,7 @@ def use(
     from tagdb.pipeline import embedders, opening
 
     report = reporter()
-    spec = embedders.choose(opening.open_database(db_url, report), name)
+    spec = embedders.choose(opening.open_database(db_url, report, wait=wait), name)
     print_outcome(f"sync embeds with {spec.name} ({spec.dim} dimensions) from now on")
     report.say("next: tagdb sync")
 
@@ -131,6 +132,7 @@ def remove(
     name: Added,
     yes: Yes = False,
     db_url: DbUrl = None,
+    wait: Wait = 0.0,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -143,7 +145,7 @@ def remove(
     from tagdb.pipeline import embedders, installed, opening
 
     installed.added_under(name)
-    database = opening.open_database(db_url, reporter())
+    database = opening.open_database(db_url, reporter(), wait=wait)
     if not yes:
         typer.confirm(f"Delete the files of {name}?", abort=True, err=True)
     embedders.remove(database, name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagdb.cli.common import DbUrl, Json, Quiet, Seed, Verbose, is_given, print_facts, print_json, read_query
+from tagdb.cli.common import DbUrl, Json, Quiet, Seed, Verbose, Wait, is_given, print_facts, print_json, read_query
 from tagdb.cli.reporting import reporter
 from tagdb.errors import UsageError
 
@@ -98,6 +98,7 @@ def train(
         typer.Option(help="Draw the course of training into this file (.png, .svg or .pdf).", dir_okay=False),
     ] = None,
     db_url: DbUrl = None,
+    wait: Wait = 0.0,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -141,7 +142,7 @@ def train(
     )
     report = reporter()
     result = use_case.pretrain(
-        partial(opening.open_database, db_url, report),
+        partial(opening.open_database, db_url, report, wait=wait),
         use_case.TrainingTexts(read_query(query, query_file), tags_query, tuple(file or ())),
         output,
         settings,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_json
+from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Wait, print_json
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def import_(
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row, with nothing written.")] = False,
     db_url: DbUrl = None,
+    wait: Wait = 0.0,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -63,7 +64,7 @@ def import_(
     from tagdb.pipeline import importing, opening
 
     report = reporter()
-    database = opening.open_database(db_url, report)
+    database = opening.open_database(db_url, report, wait=wait)
     columns = importing.Columns(id_column, title_column, tags_column, label_column, created_column)
     result = importing.import_files(
         database, files, report, format=format, columns=columns, strict=strict, replace=replace

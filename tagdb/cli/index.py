@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_json, print_table
+from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Wait, print_json, print_table
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ app = typer.Typer(help="Build, drop and show the indexes behind fast neighbours.
 @app.command("build")
 def build(
     db_url: DbUrl = None,
+    wait: Wait = 0.0,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -33,7 +34,7 @@ def build(
     from tagdb.pipeline import indexing, opening
 
     report = reporter()
-    built = indexing.build(opening.open_database(db_url, report), report)
+    built = indexing.build(opening.open_database(db_url, report, wait=wait), report)
     if json or not quiet:
         _print(built, as_json=json)
 
@@ -41,6 +42,7 @@ def build(
 @app.command("drop")
 def drop(
     db_url: DbUrl = None,
+    wait: Wait = 0.0,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -53,7 +55,7 @@ def drop(
     """
     from tagdb.pipeline import indexing, opening
 
-    left = indexing.drop(opening.open_database(db_url, reporter()))
+    left = indexing.drop(opening.open_database(db_url, reporter(), wait=wait))
     if json or not quiet:
         _print(left, as_json=json)
 

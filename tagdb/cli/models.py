@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tagdb import shortening
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Yes, print_facts, print_json, print_outcome, print_table
+from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Wait, Yes, print_facts, print_json, print_outcome, print_table
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def activate(
     which: Which,
     db_url: DbUrl = None,
     json: Json = False,
+    wait: Wait = 0.0,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -104,7 +105,7 @@ def activate(
     from tagdb.pipeline import classifiers, opening
 
     report = reporter()
-    found = classifiers.activate(opening.open_database(db_url, report), which)
+    found = classifiers.activate(opening.open_database(db_url, report, wait=wait), which)
     if json:
         print_json({"id": found.id, "name": found.name, "active": found.active})
     else:
@@ -118,6 +119,7 @@ def delete(
     yes: Yes = False,
     db_url: DbUrl = None,
     json: Json = False,
+    wait: Wait = 0.0,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -132,7 +134,7 @@ def delete(
     from tagdb.pipeline import classifiers, opening
 
     report = reporter()
-    database = opening.open_database(db_url, report)
+    database = opening.open_database(db_url, report, wait=wait)
     planned = classifiers.deletion(database, which)
     if not yes:
         typer.confirm(_question(planned), abort=True, err=True)

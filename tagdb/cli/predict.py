@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_json, print_outcome
+from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Wait, print_json, print_outcome
 from tagdb.cli.reporting import reporter
 
 
 def predict(
     db_url: DbUrl = None,
+    wait: Wait = 0.0,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -24,7 +25,7 @@ def predict(
     from tagdb.pipeline import predict as use_case
 
     report = reporter()
-    result = use_case.predict(opening.open_database(db_url, report), report)
+    result = use_case.predict(opening.open_database(db_url, report, wait=wait), report)
     if json:
         print_json(asdict(result))
     else:

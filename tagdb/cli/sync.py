@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, duration, print_facts, print_json
+from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Wait, duration, print_facts, print_json
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def sync(
     ] = True,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Say what there is to do, and do nothing.")] = False,
     db_url: DbUrl = None,
+    wait: Wait = 0.0,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -62,7 +63,7 @@ def sync(
     from tagdb.pipeline import sync as use_case
 
     report = reporter()
-    database = opening.open_database(db_url, report)
+    database = opening.open_database(db_url, report, wait=wait)
     choice = use_case.Choice(text, source_sql, source_tags_sql)
     if dry_run:
         plan = use_case.plan(database, choice, report, limit=limit, max_tokens=max_tokens)

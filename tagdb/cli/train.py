@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagdb.cli.common import DbUrl, Json, Quiet, Seed, Verbose, is_given, print_json, read_query
+from tagdb.cli.common import DbUrl, Json, Quiet, Seed, Verbose, Wait, is_given, print_json, read_query
 from tagdb.cli.reporting import reporter
 from tagdb.errors import UsageError
 
@@ -42,6 +42,7 @@ def train(
         typer.Option(help="Draw the confusion matrix into this file (.png, .svg or .pdf).", dir_okay=False),
     ] = None,
     db_url: DbUrl = None,
+    wait: Wait = 0.0,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -71,7 +72,7 @@ def train(
             hint="tagdb train --query 'SELECT id AS question_id, label FROM questions WHERE label IS NOT NULL'",
         )
     settings = use_case.TrainSettings(sample, test_size, seed, C, max_iter, timeout)
-    database = opening.open_database(db_url, report)
+    database = opening.open_database(db_url, report, wait=wait)
     if again:
         given = {key: value for key, value in vars(settings).items() if is_given(ctx, key)}
         result = use_case.train_again(database, given, report, query=text, name=name, activate=activate, plot=plot)

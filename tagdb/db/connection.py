@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import psycopg2
@@ -13,11 +14,12 @@ import sqlalchemy
 from sqlalchemy.pool import NullPool
 
 from tagdb import config
-from tagdb.db import queries
+from tagdb.db import address, pooler, queries
+from tagdb.db.driver import Connection
 from tagdb.db.embedded import EmbeddedServer
-from tagdb.db.rights import Connection
-from tagdb.db.translation import storable, translated
-from tagdb.errors import ConnectionFailed, TagdbError
+from tagdb.db.translation import only_reads, storable, translated
+from tagdb.errors import ConnectionFailed, Unavailable
+from tagdb.models import NO_PATIENCE, Patience
 
 _CONNECTION_DEFAULTS: Mapping[str, Any] = {
     "application_name": f"tagdb {config.VERSION}",
@@ -29,33 +31,40 @@ _CONNECTION_DEFAULTS: Mapping[str, Any] = {
     "tcp_user_timeout": 60_000,
 }
 _ROWS_AT_ONCE = 5_000
-_URL_AS_MEANT = re.compile(r"postgresql://([^@/]*@)?[^@?]*(\?|$)")
+_TOO_MANY = re.compile("too many (clients|connections)|connection slots")
+_PAUSES = (0.1, 0.3, 0.6)
 
 Row = sqlalchemy.Row[Any]
 
 
 class Database:
-    """A database to work in; opening sessions is all it does."""
+    """A database to work in; opening sessions is all it does. `patience` is what tagdb's lock is waited for with."""
 
-    def __init__(self, dsn: str, *, origin: str, embedded: bool = False) -> None:
+    def __init__(self, dsn: str, *, origin: str, embedded: bool = False, patience: Patience = NO_PATIENCE) -> None:
         self.dsn = dsn
         self.origin = origin
         self.embedded = embedded
+        self.patience = patience
         self.engine = sqlalchemy.create_engine(
             "postgresql+psycopg2://", creator=self._connect, poolclass=NullPool, hide_parameters=True
         )
+        self._behind_pooler = False
 
     @classmethod
-    def open(cls, target: config.Target) -> Database:
+    def open(cls, target: config.Target, patience: Patience = NO_PATIENCE) -> Database:
         """Open what the settings name; the embedded server is started where needed and runs as long as this process."""
         if target.dsn is not None:
-            return cls(target.dsn, origin=target.origin)
-        return cls(EmbeddedServer(config.home()).acquire(), origin=target.origin, embedded=True)
+            return cls(target.dsn, origin=target.origin, patience=patience)
+        dsn = EmbeddedServer(config.home()).acquire()
+        return cls(dsn, origin=target.origin, embedded=True, patience=patience)
 
     @property
     def shown(self) -> str:
         """How to name this database to people; never with a password."""
-        return f"the embedded database in {config.home()}" if self.embedded else f"the database of {self.origin}"
+        if self.embedded:
+            return f"the embedded database in {config.home()}"
+        place = address.place(self.dsn)
+        return f"{place} ({self.origin})" if place else f"the database of {self.origin}"
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -64,30 +73,69 @@ class Database:
         Raises
         ------
         ConnectionFailed : there is none to be had
+        Unavailable : it leads through a pooler that mixes up its clients' sessions
         """
         with translated():
             connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         try:
-            yield Session(connection)
+            yield Session(connection, self.patience)
         finally:
             if not connection.invalidated and connection.connection.driver_connection.closed:  # type: ignore[union-attr]
                 connection.invalidate()  # what a lost connection was last set to cannot be set back
             connection.close()
 
-    def _connect(self) -> psycopg2.extensions.connection:
+    @contextmanager
+    def second_session(self) -> Iterator[Session | None]:
+        """Open one more connection beside another session; None where the server or a pooler grants no more."""
+        with ExitStack() as opened:
+            session = None
+            with suppress(ConnectionFailed):
+                if not self._behind_pooler or pooler.has_room(self._connect_asynchronously):
+                    session = opened.enter_context(self.session())
+            yield session
+
+    def _connect(self) -> Connection:
+        connection = self._connect_when_possible()
+        if _prepare(connection, connection.info.backend_pid):
+            return connection
+        if not self._behind_pooler:
+            connection.close()  # in a pool of one it would keep the others waiting
+            if pooler.mixes_sessions(self._connect_asynchronously):
+                raise Unavailable(
+                    "this is a pooler in transaction mode", hint="use its session mode, or the server itself"
+                )
+            self._behind_pooler = True
+            connection = self._connect_when_possible()
+        _prepare_borrowed(connection)
+        return connection
+
+    def _connect_when_possible(self) -> Connection:
+        """Connect; a limit on connections is waited for a moment, for a server takes its time to count one as gone."""
+        for pause in _PAUSES:
+            try:
+                return self._open()
+            except psycopg2.OperationalError as error:
+                if not _TOO_MANY.search(str(error)):
+                    raise
+                time.sleep(pause)
+        return self._open()
+
+    def _open(self, **options: Any) -> Connection:
         given = _parse(self.dsn, self.origin)
         missing = {key: value for key, value in _CONNECTION_DEFAULTS.items() if key not in given}
-        connection: Connection = psycopg2.connect(self.dsn, connection_factory=Connection, **missing)
-        connection.set_client_encoding("UTF8")
-        _prepare(connection)
+        connection: Connection = psycopg2.connect(self.dsn, connection_factory=Connection, **missing, **options)
         return connection
+
+    def _connect_asynchronously(self) -> Connection:
+        return self._open(async_=True)
 
 
 class Session:
     """One connection, spoken to in named queries (`sql/queries`), with the errors of tagdb."""
 
-    def __init__(self, connection: sqlalchemy.Connection) -> None:
+    def __init__(self, connection: sqlalchemy.Connection, patience: Patience = NO_PATIENCE) -> None:
         self.connection = connection
+        self.patience = patience
 
     @contextmanager
     def transaction(self, *, read_only: bool = False) -> Iterator[None]:
@@ -158,6 +206,17 @@ class Session:
         cursor.execute(f"FETCH {_ROWS_AT_ONCE} FROM tagdb_stream")
         return cursor.fetchall()
 
+    def require_writable(self) -> None:
+        """Pass where something can be written.
+
+        Raises
+        ------
+        Unavailable : this is a standby, or the role or the database is set to only read
+        """
+        connection: Any = self.connection.connection.driver_connection
+        if connection.standby or connection.read_only:
+            raise only_reads(connection)
+
     def release_lock(self) -> None:
         """Give tagdb's lock back, unless the connection took it along when it broke."""
         if not self.connection.closed and not self.connection.invalidated:
@@ -180,15 +239,31 @@ def quote_identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _prepare(connection: Connection) -> None:
-    """Set what holds for the whole connection."""
+def _prepare(connection: Connection, process: int) -> bool:
+    """Set what holds for the whole connection; False, with nothing set, where it leads to another server process."""
+    connection.set_client_encoding("UTF8")
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute(queries.topic("session")["act_as_owner"])
-        (connection.role,) = cursor.fetchone() or ("",)
-        for name in ("prepare", "find_vector"):
-            cursor.execute(queries.topic("session")[name])
+        cursor.execute(queries.topic("session")["prepare"].format(process=process))
+        found, connection.standby, connection.read_only, _ = cursor.fetchone() or (None, False, False, None)
+        if found == process:
+            cursor.execute(queries.topic("session")["act_as_owner"])
+            (connection.role,) = cursor.fetchone() or ("",)
+            cursor.execute(queries.topic("session")["find_vector"])
     connection.autocommit = False
+    return bool(found == process)
+
+
+def _prepare_borrowed(connection: Connection) -> None:
+    """Make a pooler's session one's own for as long as the connection lasts."""
+    connection.autocommit = True
+    connection.borrowed = True
+    with connection.cursor() as cursor:
+        cursor.execute(queries.topic("session")["forget"])
+        cursor.execute("SELECT pg_backend_pid()")
+        (process,) = cursor.fetchone() or (0,)
+    connection.autocommit = False
+    _prepare(connection, process)
 
 
 def _parse(dsn: str, origin: str) -> Mapping[str, str]:
@@ -196,21 +271,9 @@ def _parse(dsn: str, origin: str) -> Mapping[str, str]:
 
     Raises
     ------
-    ConnectionFailed : libpq cannot read it, or would take a piece of the password for something else. libpq's own
-        words are not passed on, for they quote what it stumbled over.
+    ConnectionFailed : libpq cannot read it, or would take a piece of the password for something else
     """
     try:
-        parts: dict[str, str] = psycopg2.extensions.parse_dsn(dsn) if dsn else {}
-    except psycopg2.ProgrammingError:
-        raise _unreadable(origin) from None
-    misread = dsn.startswith("postgresql://") and not _URL_AS_MEANT.match(dsn)
-    if misread or "@" in parts.get("host", "") or not re.fullmatch(r"[\d,\s]*", parts.get("port", "")):
-        raise _unreadable(origin)
-    return parts
-
-
-def _unreadable(origin: str) -> TagdbError:
-    return ConnectionFailed(
-        f"the connection string of {origin} cannot be read",
-        hint="in a URL write %40 for @, %2F for /, %25 for % in the password; in key=value form quote it: password='…'",
-    )
+        return address.settings(dsn)
+    except address.Unreadable as error:
+        raise ConnectionFailed(f"the connection string of {origin} cannot be read{error}", hint=error.hint) from None

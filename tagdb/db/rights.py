@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-import psycopg2.extensions
-
 ASK = "ask the owner to grant it"
 _DENIED = re.compile(
     r"permission denied (?:for|to) (table|view|materialized view|foreign table|sequence|schema|database|function|type|"
@@ -43,12 +41,6 @@ RESERVED = frozenset(
         """,
     )
 )
-
-
-class Connection(psycopg2.extensions.connection):
-    """A connection that knows the role it acts as, which need not be the one that logged in."""
-
-    role = ""
 
 
 def quoted(name: str) -> str:

@@ -11,14 +11,14 @@ import sqlalchemy
 
 from tagdb import config
 from tagdb.db import rights
+from tagdb.db.driver import Connection
 from tagdb.errors import ConnectionFailed, DatabaseError, InputRefused, SchemaMismatch, TagdbError, Unavailable
 
 _MISSING_TAGDB = re.compile(r'(schema "tagdb"|relation "tagdb\.|function tagdb\.)')
 _MISSING_VECTOR = re.compile(r'type "(half)?vec(tor)?"')
-_LOST = re.compile("08|57P|28|3D000|25P03|25P04")
+_LOST = re.compile("08|57P|28|3D000|25P03|25P04|53300")
 _UNSPECIFIC = psycopg2.DatabaseError  # the driver's class for what it cannot explain, as when COPY breaks off
 _KNOWN: Mapping[str, tuple[type[TagdbError], str, str]] = {
-    "25006": (Unavailable, "this database only reads", "name the primary server, not a replica"),
     "22021": (
         DatabaseError,
         "a text is not of the database's encoding",
@@ -33,6 +33,7 @@ _KNOWN: Mapping[str, tuple[type[TagdbError], str, str]] = {
     "40P01": (DatabaseError, "another session was in the way", "run the same command again"),
     "42501": (Unavailable, "a right is missing", ""),
     "53100": (DatabaseError, "the server's disk is full", "free some space and run the same command again"),
+    "53400": (DatabaseError, "a limit of the server's is reached", "have the DBA raise it for this role"),
     "55P03": (DatabaseError, "another session was in the way", "run the same command again"),
     "57014": (
         DatabaseError,
@@ -40,6 +41,39 @@ _KNOWN: Mapping[str, tuple[type[TagdbError], str, str]] = {
         "give it more time: --timeout of tagdb train, or the server's statement_timeout",
     ),
 }
+_RESTARTED = "the server was restarted, or a pooler or idle_session_timeout ended it"
+_ENDED_BY = {
+    "57P01": "the server was stopped, or an administrator ended it",
+    "57P02": "the server crashed",
+    "57P05": "idle_session_timeout ended it",
+    "25P03": "idle_in_transaction_session_timeout ended it",
+    "25P04": "transaction_timeout ended it",
+}
+_GO_ON = "run the same command again: what was done is kept"
+_WHERE_TO_LOOK = (
+    ("query_wait_timeout", "the pooler had no server connection free: enlarge its pool, or try again later"),
+    (
+        "startup parameter",
+        "a pooler takes no options: leave out PGOPTIONS and options=…, or use the server itself",
+    ),
+    ("too many (clients|connections)|connection slots", "end some, or have the DBA raise the limit; one is enough"),
+    ("does not match host name", "name the server in the URL as its certificate does"),
+    (
+        "certificate verify failed|root certificate|self-signed",
+        "name the file of the authority that signed the server's certificate: sslrootcert=FILE",
+    ),
+    (
+        "SSL required|no encryption|SSL off",
+        "TLS is wanted: sslmode=require, or verify-full with sslrootcert=FILE",
+    ),
+    ("does not support SSL", "the server has no TLS: sslmode=prefer goes without it"),
+    (
+        "password authentication|no password supplied|SASL auth",
+        "check the user and the password: in the URL, PGPASSWORD or ~/.pgpass",
+    ),
+)
+"""What to do about a connection that cannot be made, by what the client library or the server says of it."""
+_ANYWHERE = "check --db-url, TAGDB_DATABASE_URL or PGHOST; without them tagdb runs its own server"
 
 
 @contextmanager
@@ -59,7 +93,7 @@ def translated() -> Iterator[None]:
         driver_error = _redacted(error.orig or error)
         raise _translate(driver_error) from driver_error
     except sqlalchemy.exc.PendingRollbackError as error:  # SQLAlchemy's word for a connection that broke before
-        raise ConnectionFailed("the connection to PostgreSQL broke", hint="run the same command again") from error
+        raise ConnectionFailed(f"the connection was ended: {_RESTARTED}", hint=_GO_ON) from error
     except psycopg2.Error as error:
         raise _translate(_redacted(error)) from error
 
@@ -85,11 +119,9 @@ def _translate(error: BaseException) -> TagdbError:
     message = str(error).strip().split("\n")[0]
     code: str = getattr(error, "pgcode", None) or ""
     if _LOST.match(code) if code else _lost_without_code(error):
-        return ConnectionFailed(
-            f"no connection to PostgreSQL: {message}",
-            hint=rights.to_connect(message)
-            or "check --db-url, TAGDB_DATABASE_URL or PGHOST; without them tagdb runs its own server",
-        )
+        return _not_connected(error, code, message)
+    if code == "25006":
+        return _only_reads(error, message)
     if code in ("3F000", "42P01", "42883") and _MISSING_TAGDB.search(message):
         return SchemaMismatch(f"this database has no tagdb schema, or an old one: {message}", hint="tagdb db migrate")
     if code == "42704" and _MISSING_VECTOR.search(message):
@@ -98,6 +130,38 @@ def _translate(error: BaseException) -> TagdbError:
         kind, meaning, hint = _KNOWN[code]
         return kind(f"{meaning}: {message}", hint=hint or rights.what_to_grant(error, message))
     return DatabaseError(message)
+
+
+def _not_connected(error: BaseException, code: str, message: str) -> TagdbError:
+    hint = next((hint for pattern, hint in _WHERE_TO_LOOK if re.search(pattern, str(error))), None)
+    if not hint and (code in _ENDED_BY or (code[:2] in ("", "08") and _was_connected(error))):
+        ended_by = _ENDED_BY.get(code, _RESTARTED)
+        return ConnectionFailed(f"the connection was ended: {ended_by} ({message})", hint=_GO_ON)
+    return ConnectionFailed(
+        f"no connection to PostgreSQL: {message}", hint=hint or rights.to_connect(message) or _ANYWHERE
+    )
+
+
+def _was_connected(error: BaseException) -> bool:
+    return isinstance(error, psycopg2.InterfaceError) or getattr(error, "cursor", None) is not None
+
+
+def _only_reads(error: BaseException, message: str) -> TagdbError:
+    connection = getattr(getattr(error, "cursor", None), "connection", None)
+    return only_reads(connection, message)
+
+
+def only_reads(connection: object, message: str | None = None) -> TagdbError:
+    """Return why nothing can be written on a connection."""
+    said = f": {message}" if message else ""
+    if isinstance(connection, Connection) and connection.standby:
+        return Unavailable(f"this is a standby (replica), which only reads{said}", hint="name the primary server")
+    if isinstance(connection, Connection) and connection.read_only:
+        return Unavailable(
+            f"this role or database is set to only read (default_transaction_read_only){said}",
+            hint="PGOPTIONS='-c default_transaction_read_only=off' tagdb …, or have it reset for this role",
+        )
+    return Unavailable(f"this transaction only reads{said}", hint="a query may read, not write")
 
 
 def _lost_without_code(error: BaseException) -> bool:

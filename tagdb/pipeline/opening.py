@@ -5,11 +5,11 @@ from __future__ import annotations
 from tagdb import config
 from tagdb.db import schema
 from tagdb.db.connection import Database
-from tagdb.models import Reporter
+from tagdb.models import Patience, Reporter
 
 
-def open_database(db_url: str | None, reporter: Reporter, *, current: bool = True) -> Database:
-    """Open the database the settings name.
+def open_database(db_url: str | None, reporter: Reporter, *, current: bool = True, wait: float = 0.0) -> Database:
+    """Open the database the settings name; whoever takes tagdb's lock there waits for it up to `wait` seconds.
 
     The embedded one is tagdb's own and is migrated without asking; anybody else's only by `tagdb db migrate`.
 
@@ -18,7 +18,7 @@ def open_database(db_url: str | None, reporter: Reporter, *, current: bool = Tru
     ConnectionFailed : there is no connection to be had
     SchemaMismatch : its schema is missing, old or too new (unless `current` is False)
     """
-    database = _open(db_url, reporter)
+    database = _open(db_url, reporter, wait)
     if database.embedded:
         schema.migrate(database)
     elif current:
@@ -38,8 +38,8 @@ def tell_unheeded(db_url: str | None, reporter: Reporter) -> None:
         reporter.say(f"{variable} is set but PGHOST is not: using tagdb's own server")
 
 
-def _open(db_url: str | None, reporter: Reporter) -> Database:
+def _open(db_url: str | None, reporter: Reporter, wait: float = 0.0) -> Database:
     tell_unheeded(db_url, reporter)
-    database = Database.open(config.resolve_target(db_url))
+    database = Database.open(config.resolve_target(db_url), Patience(wait, reporter.say))
     reporter.say(f"using {database.shown}")
     return database

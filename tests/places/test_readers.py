@@ -74,11 +74,18 @@ def test_commands_of_a_narrow_reader_work_or_say_what_to_ask_for(
     assert f"next: tagdb db grant {reader} (as the owner" in refused.stderr
     done("db", "grant", reader, TAGDB_DATABASE_URL=owned.dsn)
     assert _as(dsn, "export", "predictions", "-").stdout.count("\n") == 25
-    for command in (("status",), ("nearest", "red"), ("nearest", "red", "--questions")):
+    reading: tuple[tuple[str, ...], ...] = (("status",), ("nearest", "red"), ("nearest", "red", "--questions"))
+    for command in reading:
         refused = _as(dsn, *command)
         assert refused.exit_code == 3, refused.output
         assert f"next: tagdb db grant {reader} --wide (as the owner" in refused.stderr
-    for command in (("sync",), ("predict",), ("models", "delete", "1", "--yes"), ("index", "build")):
+    writing: tuple[tuple[str, ...], ...] = (
+        ("sync",),
+        ("predict",),
+        ("models", "delete", "1", "--yes"),
+        ("index", "build"),
+    )
+    for command in writing:
         refused = _as(dsn, *command)
         assert refused.exit_code == 3, refused.output
         assert "only the owner of schema tagdb writes" in refused.stderr or "db grant" in refused.stderr
