@@ -145,7 +145,8 @@ class Session:
             if read_only:
                 begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
             elif self.cursor().connection.info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_INTRANS:
-                begin, take_back, commit = "SAVEPOINT part", "ROLLBACK TO SAVEPOINT part", "RELEASE SAVEPOINT part"
+                begin, commit = "SAVEPOINT part", "RELEASE SAVEPOINT part"
+                take_back = "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part"  # else the outer part's would mean it
             self.connection.exec_driver_sql(begin)
             try:
                 yield

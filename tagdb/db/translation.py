@@ -126,6 +126,11 @@ def _translate(error: BaseException) -> TagdbError:
         return SchemaMismatch(f"this database has no tagdb schema, or an old one: {message}", hint="tagdb db migrate")
     if code == "42704" and _MISSING_VECTOR.search(message):
         return Unavailable(f"pgvector is not within reach of this role: {message}", hint="tagdb db migrate says why")
+    if _hidden_by_policy(error):
+        return Unavailable(
+            f"rows are hidden from this role, and would look as if they were gone: {message}",
+            hint="let the owner of the tables run tagdb; or have a DBA run: ALTER ROLE … BYPASSRLS",
+        )
     if code in _KNOWN:
         kind, meaning, hint = _KNOWN[code]
         return kind(f"{meaning}: {message}", hint=hint or rights.what_to_grant(error, message))
@@ -162,6 +167,11 @@ def only_reads(connection: object, message: str | None = None) -> TagdbError:
             hint="PGOPTIONS='-c default_transaction_read_only=off' tagdb …, or have it reset for this role",
         )
     return Unavailable(f"this transaction only reads{said}", hint="a query may read, not write")
+
+
+def _hidden_by_policy(error: BaseException) -> bool:
+    """Whether a policy of row-level security is the reason; told by a place in the server, for words are translated."""
+    return isinstance(error, psycopg2.Error) and error.diag.source_function == "check_enable_rls"
 
 
 def _lost_without_code(error: BaseException) -> bool:
