@@ -7,9 +7,9 @@ row-returning statement and nothing else. Only a text that has passed is ever pl
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tagdb.db.connection import Session, quote_identifier
@@ -17,8 +17,12 @@ from tagdb.db.translation import storable, translated
 from tagdb.errors import DatabaseError, QueryRefused, SchemaMismatch, Unavailable
 from tagdb.shortening import named
 
+THE_QUERY = "the query"
 _TRY = "try it first in: tagdb db psql"
 _INTEGER_TYPES = (20, 21, 23)  # oids of int8, int2 and int4
+_NUMBER_TYPES = (700, 701, 1700)  # of float4, float8 and numeric
+_TEXT_TYPES = (25, 1042, 1043)  # of text, char and varchar
+_NUMBERED_KEYS = "CREATE TABLE numbered (key text PRIMARY KEY, number bigint GENERATED ALWAYS AS IDENTITY)"
 _LEXEME = re.compile(
     r"""
     (?P<blank> \s+ | --[^\n]* | /\*.*?\*/ | ; )
@@ -35,11 +39,16 @@ _LEXEME = re.compile(
 
 @dataclass(frozen=True)
 class UserQuery:
-    """A checked query: its text without what follows its end, the names of its columns, and which are integers."""
+    """A checked query: its text without what follows its end, the oid of each column's type, and what to call it."""
 
     sql: str
-    columns: tuple[str, ...]
-    integers: frozenset[str] = frozenset()
+    types: Mapping[str, int] = field(default_factory=dict)
+    called: str = THE_QUERY
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of its columns."""
+        return tuple(self.types)
 
     def selecting(self, expressions: str) -> str:
         """Return a SELECT of `expressions` over this query's rows, called `q`."""
@@ -62,18 +71,31 @@ class UserQuery:
         QueryRefused : there is none of them, or it is not of an integer type
         """
         name = self._find(names)
-        if name not in self.integers:
+        if self.types[name] not in _INTEGER_TYPES:
             raise QueryRefused(
-                f"the column {name} of the query is not of an integer type", hint=f"cast it: SELECT …::bigint AS {name}"
+                f"the column {name} of {self.called} is not of an integer type, as keys are today",
+                hint=self._integer_hint(name),
             )
         return quote_identifier(name)
 
+    def type_of(self, name: str) -> int:
+        """Return the oid of the type of a column; of a domain, that of the type it is over."""
+        return self.types[self._find((name,))]
+
+    def _integer_hint(self, name: str) -> str:
+        cast, numbered = f"SELECT …::bigint AS {name}", f"join it: {_NUMBERED_KEYS}, SELECT number AS {name}"
+        if self.types[name] in _NUMBER_TYPES:
+            return f"cast it: {cast}"
+        if self.types[name] in _TEXT_TYPES:
+            return f"cast it if it is digits alone: {cast}; else number the keys in a table and {numbered}"
+        return f"number the keys in a table and {numbered}"
+
     def _find(self, names: tuple[str, ...]) -> str:
         for name in names:
-            if name in self.columns:
+            if name in self.types:
                 return name
         raise QueryRefused(
-            f"the query has no column {' or '.join(names)}; it has {named(self.columns) or 'none'}",
+            f"{self.called} has no column {' or '.join(names)}; it has {named(self.columns) or 'none'}",
             hint=f"name it in the query: SELECT … AS {names[0]}",
         )
 
@@ -89,21 +111,20 @@ def check(session: Session, sql: str) -> UserQuery:
         return check_inside(session, sql)
 
 
-def check_inside(session: Session, sql: str) -> UserQuery:
-    """Check `sql` as `check` does, inside the caller's own transaction."""
+def check_inside(session: Session, sql: str, called: str = THE_QUERY) -> UserQuery:
+    """Check `sql` as `check` does, inside the caller's own transaction; refusals speak of it as `called`."""
     text = _without_end(sql)
     if not text:
-        raise QueryRefused("the query is empty", hint="write it as: SELECT id AS question_id, label FROM questions")
+        raise QueryRefused(f"{called} is empty", hint="write it as: SELECT id AS question_id, label FROM questions")
     cursor = session.cursor()
-    with refusals(), storable(), translated():
+    with refusals(called), storable(), translated():
         cursor.execute("SAVEPOINT tagdb_check; SET TRANSACTION READ ONLY")
         cursor.execute("SELECT tagdb.open_query(%s)", (text,))
         (name,) = cursor.fetchone() or ("",)
         cursor.execute(f"FETCH 0 FROM {quote_identifier(name)}")
         described = cursor.description or ()
         cursor.execute("ROLLBACK TO tagdb_check; RELEASE tagdb_check")
-    integers = frozenset(column.name for column in described if column.type_code in _INTEGER_TYPES)
-    return UserQuery(text, tuple(column.name for column in described), integers)
+    return UserQuery(text, {column.name: column.type_code for column in described}, called)
 
 
 def stream(session: Session, sql: str, expressions: Callable[[UserQuery], str]) -> Iterator[tuple[Any, ...]]:
@@ -119,14 +140,21 @@ def stream(session: Session, sql: str, expressions: Callable[[UserQuery], str]) 
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
+def refusals(called: str = THE_QUERY, hint: str = _TRY) -> Iterator[None]:
     """Let what PostgreSQL says of a statement become a refusal of the user's query."""
     try:
         yield
     except (DatabaseError, Unavailable) as error:
         if (reason := _reason(error)) is None:
             raise
-        raise QueryRefused(f"the query cannot be run: {reason}", hint=_hint(error)) from error
+        own = error.hint if isinstance(error, DatabaseError) else None
+        raise QueryRefused(f"{called} cannot be run: {reason}", hint=own or hint) from error
+
+
+def lacks_column(refusal: QueryRefused) -> bool:
+    """Return whether a query was refused for a column that is not there."""
+    cause = refusal.__cause__.__cause__ if refusal.__cause__ else None
+    return getattr(cause, "pgcode", None) == "42703"
 
 
 def _reason(error: DatabaseError | Unavailable) -> str | None:
@@ -141,10 +169,6 @@ def _reason(error: DatabaseError | Unavailable) -> str | None:
     if isinstance(error, SchemaMismatch):
         return said
     return None if isinstance(error, Unavailable) else str(error)
-
-
-def _hint(error: DatabaseError | Unavailable) -> str:
-    return error.hint if isinstance(error, DatabaseError) and error.hint else _TRY
 
 
 def _without_end(sql: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tagdb.db import lifting, queries, source, userquery
 from tagdb.db.connection import Database, Session
-from tagdb.errors import InputRefused
+from tagdb.errors import InputRefused, QueryRefused
 from tagdb.models import Reporter
 from tagdb.pipeline import embedders
 from tagdb.pipeline.embedders import StoredEmbedder
@@ -112,7 +112,13 @@ def _condition(session: Session, where: str | None) -> str:
         return "true"
     lifting.require_standing(session)
     table, key = ("tagdb.source", "question_id") if source.current(session) == source.CUSTOM else ("questions", "id")
-    checked = userquery.check(session, f"SELECT {key} FROM {table} WHERE (\n{where}\n)")
+    try:
+        checked = userquery.check(session, f"SELECT {key} FROM {table} WHERE (\n{where}\n)")
+    except QueryRefused as error:
+        if not userquery.lacks_column(error):
+            raise
+        columns = ", ".join(row.name for row in session.rows("source.user_columns", table_name=table))
+        raise QueryRefused(f"{error}; {table} has {columns}", hint=error.hint) from error
     return "q.question_id IN (\n" + checked.sql.replace(":", "\\:") + "\n)"
 
 
