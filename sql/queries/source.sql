@@ -21,16 +21,77 @@ SELECT EXISTS (
     WHERE r.ev_class = to_regclass('tagdb.source') AND i.indisunique AND i.indisvalid AND i.indpred IS NULL)
 
 -- name: tags_state
--- Whether the view of tags is the user's, a stand-in for tables that have none, or gone with a table that it read.
+-- Whether the view of tags is the user's own, reads the table of that name, stands in for tables that have none, or is
+-- gone with a table that it read.
 SELECT CASE
     WHEN to_regclass('tagdb.source_tag') IS NULL THEN 'gone'
-    WHEN obj_description(to_regclass('tagdb.source_tag'), 'pg_class') = 'stand-in' THEN 'stand-in'
-    ELSE 'defined' END
+    WHEN obj_description(to_regclass('tagdb.source_tag'), 'pg_class') IN ('preset', 'stand-in')
+        THEN obj_description(to_regclass('tagdb.source_tag'), 'pg_class')
+    ELSE 'own' END
+
+-- name: view
+-- The comment on a view, NULL without one; no row where there is no such view.
+SELECT obj_description(c.oid, 'pg_class') AS comment FROM pg_class c WHERE c.oid = to_regclass(:view)
+
+-- name: definition
+-- The words that a view was last made from: those of a preset, or the user's.
+SELECT preset, sql FROM tagdb.source_definition WHERE view = :view
+
+-- name: remember
+INSERT INTO tagdb.source_definition AS d (view, preset, sql) VALUES (:view, :preset, :sql)
+ON CONFLICT (view) DO UPDATE SET preset = EXCLUDED.preset, sql = EXCLUDED.sql
+WHERE (d.preset, d.sql) IS DISTINCT FROM (EXCLUDED.preset, EXCLUDED.sql)
+
+-- name: difference
+-- Between a view and another one made from the same words now: what each reads that the other does not, and whether
+-- they are otherwise the same.
+WITH reads AS (
+    SELECT DISTINCT r.ev_class AS view, d.refclassid AS class, d.refobjid AS object
+    FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+    WHERE r.ev_class IN (to_regclass(:view), to_regclass(:now)) AND d.refobjid <> r.ev_class
+), different AS (
+    SELECT min(view::bigint) AS view, class, object, pg_describe_object(class, object, 0) AS name
+    FROM reads GROUP BY class, object HAVING count(*) = 1
+)
+SELECT
+    string_agg(name, ', ' ORDER BY name) FILTER (WHERE view = to_regclass(:view)::oid::bigint) AS before,
+    string_agg(name, ', ' ORDER BY name) FILTER (WHERE view <> to_regclass(:view)::oid::bigint) AS now,
+    pg_get_viewdef(to_regclass(:view)) = pg_get_viewdef(to_regclass(:now)) AS same
+FROM different
+
+-- name: text_type
+-- What a column of a type holds, in the terms of what can be made a text of; of an array, its elements.
+WITH RECURSIVE base AS (
+    SELECT t.* FROM pg_type t WHERE t.oid = CAST(:type AS oid)
+    UNION ALL
+    SELECT t.* FROM base b JOIN pg_type t ON t.oid = CASE WHEN b.typtype = 'd' THEN b.typbasetype WHEN b.typcategory = 'A' THEN b.typelem END
+)
+SELECT format_type(CAST(:type AS oid), NULL) AS name,
+    bool_or(typtype <> 'd' AND typcategory = 'A') AS is_array,
+    max(CASE
+        WHEN typcategory IN ('S', 'E', 'B') OR oid IN ('"char"'::regtype, 'uuid'::regtype, 'int2'::regtype, 'int4'::regtype,
+            'int8'::regtype, 'numeric'::regtype, 'float4'::regtype, 'float8'::regtype) THEN 'text'
+        WHEN typcategory IN ('D', 'T') THEN 'time'
+        WHEN oid IN ('json'::regtype, 'jsonb'::regtype) THEN 'json'
+        WHEN oid = 'bytea'::regtype THEN 'bytes'
+        WHEN typtype = 'c' OR oid = 'record'::regtype THEN 'record'
+        ELSE 'other' END) FILTER (WHERE typtype <> 'd' AND typcategory <> 'A') AS kind
+FROM base
 
 -- name: user_columns
--- The columns of the user's table of that name, as the search path finds it.
-SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type
+-- The columns of the user's table of that name, as the search path finds it; a domain is named by what it is over.
+SELECT a.attname AS name, b.typcategory = 'S' AS is_text,
+    CASE WHEN t.typtype = 'd' THEN format_type(b.oid, NULL) ELSE format_type(t.oid, NULL) END AS type
 FROM pg_attribute a
+JOIN pg_type t ON t.oid = a.atttypid
+CROSS JOIN LATERAL (
+    WITH RECURSIVE base AS (
+        SELECT t.oid, t.typbasetype, t.typcategory
+        UNION ALL
+        SELECT n.oid, n.typbasetype, n.typcategory FROM base JOIN pg_type n ON n.oid = base.typbasetype
+    )
+    SELECT oid, typcategory FROM base WHERE typbasetype = 0
+) b
 WHERE a.attrelid = to_regclass(:table_name) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
-from tagdb.db import userquery
+from tagdb import config
+from tagdb.db import sourceviews
 from tagdb.db.connection import Session
-from tagdb.db.resources import folder
+from tagdb.db.sourceviews import CUSTOM, SOURCE, STAND_IN, TAGS, Definition, SourceView
 from tagdb.errors import InputRefused
+from tagdb.models import Reporter, Silent
 from tagdb.shortening import named
 
+__all__ = ["CUSTOM", "PRESETS", "Choice", "current", "ensure", "follow", "names_each_once", "require_user_tables"]
+
 PRESETS = ("tags", "title", "title+tags")
-CUSTOM = "custom SQL"
 
 _INTEGERS = ("bigint", "integer", "smallint")
-_TEXTS = ("text", "character varying")
 _SHAPE = {
-    "questions": {"id": _INTEGERS, "title": _TEXTS},
-    "tags": {"question_id": _INTEGERS, "position": _INTEGERS, "tag": _TEXTS},
+    "questions": {"id": "bigint", "title": "text"},
+    "tags": {"question_id": "bigint", "position": "bigint", "tag": "text"},
 }
-_NO_TAGS = "SELECT NULL::bigint AS question_id, NULL::text AS tag WHERE false"
+_LONGEST_QUOTED = 400
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Choice:
     def __post_init__(self) -> None:
         if self.preset is not None and self.preset not in PRESETS:
             raise InputRefused(f"there is no text preset {self.preset!r}", hint=f"choose one of {', '.join(PRESETS)}")
-        if self.preset and self.sql:
+        if self.preset is not None and self.sql is not None:
             raise InputRefused("--text and --source-sql both say what to embed", hint="give one of them")
 
 
@@ -50,45 +53,91 @@ def names_each_once(session: Session) -> bool:
     return current(session) in PRESETS and session.scalar("source.has_unique_id")
 
 
-def ensure(session: Session, choice: Choice) -> bool:
+def ensure(session: Session, choice: Choice, reporter: Reporter | None = None) -> bool:
     """Make the views say what `choice` asks for; an empty choice keeps what is there, or begins with the tag list.
 
-    Returns whether the views changed.
+    A view of the user's own is replaced by another choice alone. Returns whether the views changed.
 
     Raises
     ------
-    InputRefused : the user's tables are missing or of another shape, and no SQL maps them; nothing was changed
+    InputRefused : the user's tables are missing or of another shape, and no SQL maps them, or a view is gone of which
+        the choice does not speak; nothing was changed
     QueryRefused : the SQL cannot be run or lacks a column; nothing was changed
     """
-    before = current(session)
-    if before is None and not (choice.preset or choice.sql) and session.scalar("source.has_questions"):
-        raise InputRefused(
-            "the view tagdb.source is gone, dropped with a table that it read",
-            hint="say again what to embed: tagdb sync --text tags, or --source-sql 'SELECT …'",
-        )
-    preset = choice.preset or (None if before or choice.sql else PRESETS[0])
+    before, last = current(session), sourceviews.definition(session, SOURCE)
+    chosen = choice.preset is not None or choice.sql is not None
+    if before is None and not chosen and (session.scalar("source.has_questions") or (last and last.sql)):
+        raise _gone(session, SOURCE)
+    preset = choice.preset
+    if preset is None and before is None and choice.sql is None:
+        preset = last.preset if last and last.preset else PRESETS[0]
+    was_custom = before == CUSTOM or (before is None and last is not None and last.sql is not None)
     with session.transaction():
-        if preset is not None and preset != before:
+        changed = False
+        if choice.sql is not None:
+            changed = sourceviews.define(session, SOURCE, Definition(None, choice.sql))
+        elif preset is not None and preset != before:
             _require_shape(session, with_tags=preset != "title")
-            _define(session, (folder("sql") / "sources" / f"{preset}.sql").read_text(encoding="utf-8"), preset)
-        elif choice.sql:
-            _define(session, choice.sql, CUSTOM)
-        if choice.tags_sql:
-            _define_tags(session, choice.tags_sql)
-        else:
-            _renew_tags(session, anew=before is None or (preset is not None and preset != before))
-    return bool(choice.sql or choice.tags_sql or (preset and preset != before))
+            changed = sourceviews.define(session, SOURCE, Definition(preset, None))
+        if choice.tags_sql is not None:
+            return sourceviews.define(session, TAGS, Definition(None, choice.tags_sql)) or changed
+        from_custom = choice.preset is not None and was_custom
+        return _renew_tags(session, reporter or Silent(), chosen=chosen, from_custom=from_custom) or changed
 
 
-def _renew_tags(session: Session, *, anew: bool) -> None:
-    """Define the view of tags `anew`, or where it is gone, or where the table has come that it stood in for."""
+def follow(session: Session, reporter: Reporter) -> bool:
+    """Let the views read what the names mean now that they were made from; return whether that was something else.
+
+    Inside the caller's transaction, in which the texts are then compared.
+    """
+    followed = [sourceviews.follow(session, view) for view in (SOURCE, TAGS)]
+    for each in followed:
+        if each.said:
+            reporter.say(each.said)
+    return any(each.changed for each in followed)
+
+
+def _renew_tags(session: Session, reporter: Reporter, *, chosen: bool, from_custom: bool) -> bool:
+    """Define the view of tags where it is gone, or where the table has come that it stood in for.
+
+    A preset that is chosen in place of the user's own SQL brings its tags along, if it has any.
+    """
     state, has_tags = session.scalar("source.tags_state"), _fault(session, "tags") is None
-    if has_tags and (anew or state != "defined"):
-        _define_tags(session, (folder("sql") / "sources" / "source_tag.sql").read_text(encoding="utf-8"))
-        session.run_script("COMMENT ON VIEW tagdb.source_tag IS 'preset'")
-    elif not has_tags and (anew or state == "gone"):
-        _define_tags(session, _NO_TAGS)
-        session.run_script("COMMENT ON VIEW tagdb.source_tag IS 'stand-in'")
+    last = sourceviews.definition(session, TAGS)
+    own = state == "own" or (state == "gone" and last is not None and last.sql is not None)
+    if own and from_custom and has_tags:
+        reporter.say(f"tags come from the table tags now, no longer from {TAGS.option}")
+    elif own and state == "gone":
+        raise _gone(session, TAGS, chosen=chosen)
+    elif own or state == "preset" or (state == STAND_IN and not has_tags):
+        return False
+    return sourceviews.define(session, TAGS, Definition("preset" if has_tags else STAND_IN, None))
+
+
+def _gone(session: Session, view: SourceView, *, chosen: bool = False) -> InputRefused:
+    """Tell of a view that was dropped with a table, and what to type, beside what was `chosen`, to have it again."""
+    views = [SOURCE, TAGS] if view is SOURCE and session.scalar("source.tags_state") == "gone" else [view]
+    said = " ".join(words for each in views if (words := _as_typed(session, each)))
+    hint = f"once that is there again{', add' if chosen else ': tagdb sync'} {said}"
+    return InputRefused(
+        f"the view tagdb.{view.name} is gone, dropped with a table that it read",
+        hint=hint if said else "say again what to embed: tagdb sync --text tags, or --source-sql 'SELECT …'",
+    )
+
+
+def _as_typed(session: Session, view: SourceView) -> str | None:
+    """Return the option that gave a view its last definition, to be pasted into a shell."""
+    words = sourceviews.definition(session, view)
+    if words is None or (words.preset and view is TAGS):
+        return None
+    if words.sql is None:
+        return f"--text {words.preset}"
+    sql = words.sql.strip()
+    if len(sql) > _LONGEST_QUOTED or len(sql.splitlines()) > 1 or config.redact(sql) != sql:
+        stored = f"SELECT sql FROM tagdb.source_definition WHERE view = '{view.name}'"
+        return f'{view.option} "$(tagdb db psql -Atc "{stored}")"'
+    plain = "'" in sql and not set('"$`\\!') & set(sql)
+    return f'{view.option} "{sql}"' if plain else f"{view.option} {shlex.quote(sql)}"
 
 
 def require_user_tables(session: Session) -> None:
@@ -118,32 +167,13 @@ def _require_shape(session: Session, *, with_tags: bool) -> None:
 
 def _fault(session: Session, table: str) -> str | None:
     """Return what keeps the user's table from having the shape tagdb reads, None when it has it."""
-    columns = {row.name: row.type for row in session.rows("source.user_columns", table_name=table)}
+    columns = {row.name: row for row in session.rows("source.user_columns", table_name=table)}
     if not columns:
         return f"there is no table {table} here"
-    for name, types in _SHAPE[table].items():
+    for name, wanted in _SHAPE[table].items():
         if name not in columns:
             return f"the table {table} here has no column {name}; it has {named(list(columns))}"
-        if columns[name] not in types:
-            return f"the column {name} of the table {table} here is {columns[name]}, not {types[0]}"
+        found = columns[name]
+        if not (found.is_text if wanted == "text" else found.type in _INTEGERS):
+            return f"the column {name} of the table {table} here is {found.type}, not {wanted}"
     return None
-
-
-def _define(session: Session, sql: str, description: str) -> None:
-    query = userquery.check_inside(session, sql)
-    question_id, text = query.integer_column("question_id", "id"), query.column("text")
-    body = query.selecting(
-        f"""q.{question_id}::bigint AS question_id, coalesce(q.{text}::text, '') COLLATE "default" AS text"""
-    )
-    with userquery.refusals():
-        session.run_script(f"CREATE OR REPLACE VIEW tagdb.source AS {body}")
-    session.run_script(f"COMMENT ON VIEW tagdb.source IS '{description}'")
-
-
-def _define_tags(session: Session, sql: str) -> None:
-    query = userquery.check_inside(session, sql)
-    question_id, tag = query.integer_column("question_id", "id"), query.column("tag")
-    body = query.selecting(f"""q.{question_id}::bigint AS question_id, q.{tag}::text COLLATE "default" AS tag""")
-    with userquery.refusals():
-        session.run_script(f"CREATE OR REPLACE VIEW tagdb.source_tag AS {body}")
-    session.run_script("COMMENT ON VIEW tagdb.source_tag IS NULL")

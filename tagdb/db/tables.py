@@ -165,6 +165,15 @@ source_band = Table(
     comment="fingerprints of the user's rows, each of 64 neighbouring question ids",
 )
 
+source_definition = Table(
+    "source_definition",
+    metadata,
+    Column("view", Text, primary_key=True),
+    Column("preset", Text, comment="whose SQL comes with tagdb"),
+    Column("sql", Text, comment="as the user gave it"),
+    CheckConstraint("(preset IS NULL) <> (sql IS NULL)", name="preset_or_sql"),
+)
+
 classifier = Table(
     "classifier",
     metadata,

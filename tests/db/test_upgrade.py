@@ -8,9 +8,10 @@ import alembic.command
 import alembic.config
 import pytest
 
-from tagdb.db import resources, schema
+from tagdb.db import resources, schema, source
 from tagdb.db.connection import Database
 from tagdb.errors import DatabaseError, SchemaMismatch
+from tagdb.models import Silent
 from tests.pipeline import stored
 
 VECTOR = "(SELECT array_agg(sin(t.id * 10 + e.id + n)) FROM generate_series(1, 1024) n)::vector"
@@ -119,6 +120,40 @@ def test_upgraded_database_works_and_keeps_its_rules(empty_database: Database) -
     stored.run(empty_database, "DELETE FROM tagdb.question WHERE text_id = 1")
     stored.run(empty_database, "DELETE FROM tagdb.text WHERE id = 1", "DELETE FROM tagdb.embedder WHERE id = 2")
     assert stored.column(empty_database, "SELECT text_id FROM tagdb.text_vector ORDER BY 1") == [2, 3, 4, 5, 6]
+
+
+def test_source_of_before_keeps_its_words(empty_database: Database) -> None:
+    _old(empty_database, (6,))
+    stored.run(
+        empty_database,
+        "CREATE TABLE ticket (id bigint, subject text)",
+        "CREATE VIEW tagdb.source AS SELECT id AS question_id, subject AS text FROM (SELECT * FROM ticket) q",
+        "COMMENT ON VIEW tagdb.source IS 'custom SQL'",
+        "CREATE VIEW tagdb.source_tag AS SELECT id AS question_id, subject AS tag FROM ticket",
+    )
+    schema.migrate(empty_database)
+    kept = stored.rows(empty_database, "SELECT view, preset, sql FROM tagdb.source_definition ORDER BY view")
+    assert [(row.view, row.preset) for row in kept] == [("source", None), ("source_tag", None)]
+    assert all("public.ticket" in row.sql for row in kept)
+    with empty_database.session() as session, session.transaction():
+        assert not source.follow(session, Silent())
+        session.run_script("ALTER TABLE ticket RENAME TO ticket_old; CREATE TABLE ticket (LIKE ticket_old)")
+        assert source.follow(session, Silent())
+        session.run_script("DROP TABLE ticket_old")
+
+
+def test_preset_of_before_is_one_still(empty_database: Database) -> None:
+    _old(empty_database, (6,))
+    stored.run(
+        empty_database,
+        "CREATE VIEW tagdb.source AS SELECT 1::bigint AS question_id, 'x' AS text",
+        "COMMENT ON VIEW tagdb.source IS 'title'",
+        "CREATE VIEW tagdb.source_tag AS SELECT 1::bigint AS question_id, 'x' AS tag",
+        "COMMENT ON VIEW tagdb.source_tag IS 'stand-in'",
+    )
+    schema.migrate(empty_database)
+    kept = stored.rows(empty_database, "SELECT view, preset, sql FROM tagdb.source_definition ORDER BY view")
+    assert [tuple(row) for row in kept] == [("source", "title", None), ("source_tag", "stand-in", None)]
 
 
 def test_downgrade_keeps_the_vectors_of_all_embedders(empty_database: Database) -> None:

@@ -1,0 +1,220 @@
+"""How the views `tagdb.source` and `tagdb.source_tag` are made from SQL, of which the words are kept.
+
+PostgreSQL binds a view to tables, words name them: the words tell when a name has come to mean another table, and what
+a view was that was dropped with a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from tagdb.db import userquery
+from tagdb.db.connection import Row, Session
+from tagdb.db.resources import folder
+from tagdb.db.userquery import UserQuery
+from tagdb.errors import ConnectionFailed, DatabaseError, QueryRefused, Unavailable
+
+CUSTOM = "custom SQL"
+STAND_IN = "stand-in"
+_NO_TAGS = "SELECT NULL::bigint AS question_id, NULL::text AS tag WHERE false"
+_TO_WRITE = {
+    "array": "array_to_string(…, ' ')",
+    "json": "…->>'title'",
+    "bytes": "convert_from(…, 'UTF8')",
+    "time": "to_char(…, 'YYYY-MM-DD')",
+    "record": "(…).title",
+}
+_FAULTY_ROWS = ("21", "22", "2F", "38", "39", "42", "P0")
+"""Classes of errors that come from what a query says or finds, rather than from the server."""
+
+
+@dataclass(frozen=True)
+class SourceView:
+    """One of the two views: the option that gives its query, what to call that, and how the view is made from it."""
+
+    name: str
+    option: str
+    called: str
+    made_from: Callable[[Session, UserQuery], str]
+
+    @property
+    def hint(self) -> str:
+        """How to mend a query that fails."""
+        return f"try it in tagdb db psql, then say it anew: tagdb sync {self.option} 'SELECT …'"
+
+    def refusals(self) -> AbstractContextManager[None]:
+        """Let what PostgreSQL says of a statement that reads the view become a refusal of its query."""
+        return userquery.refusals(self.called, self.hint)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """The words that a view was last made from: of the preset of that name, or `sql` of the user's own."""
+
+    preset: str | None
+    sql: str | None
+
+
+@dataclass(frozen=True)
+class Followed:
+    """Whether a view has come to read something else, and what is to be said of it."""
+
+    changed: bool
+    said: str | None = None
+
+
+def _texts(session: Session, query: UserQuery) -> str:
+    question_id, text = query.integer_column("question_id", "id"), query.column("text")
+    kind = _type_of(session, query, "text")
+    if kind.is_array or kind.kind != "text":
+        raise _not_text(query, "text", kind)
+    return query.selecting(
+        f"""q.{question_id}::bigint AS question_id, coalesce(q.{text}::text, '') COLLATE "default" AS text"""
+    )
+
+
+def _tags(session: Session, query: UserQuery) -> str:
+    question_id, tag = query.integer_column("question_id", "id"), query.column("tag")
+    kind = _type_of(session, query, "tag")
+    if kind.kind == "text" and not kind.is_array:
+        return query.selecting(f"""q.{question_id}::bigint AS question_id, q.{tag}::text COLLATE "default" AS tag""")
+    if kind.kind == "text":
+        elements, element = f"unnest(q.{tag})", "t.tag::text"
+    elif kind.kind == "json" and not kind.is_array:
+        elements = f"jsonb_array_elements(nullif(q.{tag}::jsonb, 'null'))"
+        element = "CASE WHEN jsonb_typeof(t.tag) NOT IN ('object', 'array') THEN t.tag #>> '{}' END"
+    else:
+        raise _not_text(query, "tag", kind)
+    several = query.selecting(f"""q.{question_id}::bigint AS question_id, {element} COLLATE "default" AS tag""")
+    return f"{several} CROSS JOIN LATERAL {elements} AS t (tag) WHERE {element} IS NOT NULL"
+
+
+def _type_of(session: Session, query: UserQuery, column: str) -> Row:
+    found = session.row("source.text_type", type=query.type_of(column))
+    assert found is not None
+    return found
+
+
+def _not_text(query: UserQuery, column: str, kind: Row) -> QueryRefused:
+    write = _TO_WRITE.get("array" if kind.is_array else kind.kind, "…::text")
+    if column == "tag" and kind.is_array:
+        write = "unnest(…)::text"
+    return QueryRefused(
+        f"the column {column} of {query.called} is of type {kind.name}, which is not text",
+        hint=f"make text of it in the query: SELECT …, {write} AS {column}",
+    )
+
+
+SOURCE = SourceView("source", "--source-sql", "the source query (--source-sql)", _texts)
+TAGS = SourceView("source_tag", "--source-tags-sql", "the tags query (--source-tags-sql)", _tags)
+
+
+def definition(session: Session, view: SourceView) -> Definition | None:
+    """Return the words that a view was last made from, None before the first time."""
+    row = session.row("source.definition", view=view.name)
+    return None if row is None else Definition(row.preset, row.sql)
+
+
+def define(session: Session, view: SourceView, words: Definition) -> bool:
+    """Make a view from words, inside the caller's transaction; return whether it was another one.
+
+    Raises
+    ------
+    QueryRefused : they are not one SELECT, lack a column or have one of a type that is no text
+    """
+    body = _body(session, view, words)
+    if definition(session, view) == words and _stands(session, view) and _difference(session, view, body).same:
+        return False
+    with view.refusals():
+        session.run_script(f"CREATE OR REPLACE VIEW tagdb.{view.name} AS {body}")
+    session.run_script(f"COMMENT ON VIEW tagdb.{view.name} IS '{words.preset or CUSTOM}'")
+    session.execute("source.remember", view=view.name, preset=words.preset, sql=words.sql)
+    if view is TAGS and words.sql:
+        require_runs(session, view)
+    return True
+
+
+def require_runs(session: Session, view: SourceView) -> None:
+    """Read all rows of a view.
+
+    Raises
+    ------
+    QueryRefused : its query fails at one of them
+    """
+    column = "text" if view is SOURCE else "tag"
+    with view.refusals():
+        session.rows_of(f"SELECT count(question_id), count({column}) FROM tagdb.{view.name}", {})
+
+
+def follow(session: Session, view: SourceView) -> Followed:
+    """Let a view read what the names in its words mean now, inside the caller's transaction.
+
+    What the words cannot be read for any more (a table is on its way from one name to another) leaves it as it is.
+    """
+    words = definition(session, view)
+    if words is None or words.preset == STAND_IN or not _stands(session, view, words):
+        return Followed(False)
+    try:
+        with session.transaction():
+            difference = _difference(session, view, _body(session, view, words))
+    except (QueryRefused, Unavailable) as error:
+        if isinstance(error, ConnectionFailed):
+            raise
+        return Followed(
+            False, f"the view tagdb.{view.name} is left as it is, for its words cannot be read anew: {error}"
+        )
+    if difference.before is None and difference.now is None:
+        return Followed(False)
+    define(session, view, words)
+    if difference.before and difference.now:
+        reads = f"reads {difference.now} instead of {difference.before}"
+    else:
+        reads = f"also reads {difference.now}" if difference.now else f"no longer reads {difference.before}"
+    return Followed(True, f"the view tagdb.{view.name} {reads} from now on: that is what the names in its words mean")
+
+
+@contextmanager
+def naming_the_query(session: Session) -> Iterator[None]:
+    """Say whose fault it is when a statement fails that reads a view: outside of the transaction of that statement.
+
+    Raises
+    ------
+    QueryRefused : one of the user's queries fails at some row
+    """
+    try:
+        yield
+    except (DatabaseError, Unavailable) as error:
+        if (getattr(error.__cause__, "pgcode", None) or "")[:2] in _FAULTY_ROWS:
+            for view in (SOURCE, TAGS):
+                words = definition(session, view)
+                if words and words.sql and _stands(session, view, words):
+                    require_runs(session, view)
+        raise
+
+
+def _body(session: Session, view: SourceView, words: Definition) -> str:
+    sql = words.sql
+    if words.preset == STAND_IN:
+        sql = _NO_TAGS
+    elif words.preset:
+        name = words.preset if view is SOURCE else view.name
+        sql = (folder("sql") / "sources" / f"{name}.sql").read_text(encoding="utf-8")
+    called = view.called if words.preset is None else userquery.THE_QUERY
+    return view.made_from(session, userquery.check_inside(session, sql or "", called))
+
+
+def _stands(session: Session, view: SourceView, words: Definition | None = None) -> bool:
+    """Return whether there is such a view, one that was made from `words` if there are any."""
+    description = session.row("source.view", view=f"tagdb.{view.name}")
+    return description is not None and (words is None or description.comment == (words.preset or CUSTOM))
+
+
+def _difference(session: Session, view: SourceView, body: str) -> Row:
+    with view.refusals():
+        session.run_script(f"CREATE TEMP VIEW {view.name}_now AS {body}")
+    found = session.row("source.difference", view=f"tagdb.{view.name}", now=f"pg_temp.{view.name}_now")
+    session.run_script(f"DROP VIEW pg_temp.{view.name}_now")
+    assert found is not None
+    return found
