@@ -7,7 +7,7 @@ TagdbError                 1
 │   ├── SchemaMismatch
 │   └── EmbedderUnavailable
 │       └── WeightsError   a file of weights or options is damaged or of another shape
-├── CheckFailed            4   `status --check` found work left
+├── CheckFailed            4   `status --check` found work left, or sync a mass of questions gone
 ├── Busy                   5   another tagdb is at work on the database
 ├── InputRefused           1   a file, a row or a text cannot be taken
 ├── QueryRefused           1   a query of the user's cannot be run as it stands
@@ -56,7 +56,7 @@ class WeightsError(EmbedderUnavailable):
 
 
 class CheckFailed(TagdbError):
-    """A check the user asked for did not hold."""
+    """A check did not hold: one the user asked for, or one that keeps data from being deleted in silence."""
 
     exit_code = 4
 

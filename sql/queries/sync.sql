@@ -18,7 +18,12 @@ WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid = 1952540530 AND l.g
 -- name: keep_hashes_small
 -- To hash millions of questions costs the planner no more than to walk two keys side by side, the processor much more:
 -- its caches hold none of such a table.
-SELECT set_config('work_mem', '64MB', true) WHERE pg_size_bytes(current_setting('work_mem')) > 64 * 1024 * 1024
+SELECT before, set_config('work_mem', '64MB', true)
+FROM (SELECT current_setting('work_mem') AS before OFFSET 0) s
+WHERE pg_size_bytes(before) > 64 * 1024 * 1024
+
+-- name: set_work_mem
+SELECT set_config('work_mem', :size, true)
 
 -- name: stage_changes
 -- Questions, of all or of some, whose text is not the stored one. One pass; the texts themselves are compared.
@@ -44,6 +49,16 @@ SELECT
     count(*) FILTER (WHERE gone) AS gone,
     count(*) FILTER (WHERE question_id IS NULL) AS without_id
 FROM change
+
+-- name: count_questions
+SELECT count(*) FROM tagdb.question
+
+-- name: count_removed_by_import
+-- By `import --replace`, since a sync has stored what it found.
+SELECT coalesce(sum((detail->>'removed')::bigint), 0)::bigint
+FROM tagdb.run
+WHERE command = 'import' AND status = 'done'
+    AND id > (SELECT coalesce(max(id), 0) FROM tagdb.run WHERE command = 'sync' AND detail ? 'gone')
 
 -- name: repeated_question
 -- The second part finds a question that stands once with its stored text and once with another.

@@ -80,15 +80,15 @@ Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Number 
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 
 
-def read_query(query: str | None, query_file: Path | None) -> str | None:
-    """Return the SQL of --query or of the file --query-file, None without both; - is standard input.
+def read_query(query: str | None, query_file: Path | None, option: str = "--query") -> str | None:
+    """Return the SQL of `option` or of the file of `option`-file, None without both; - is standard input.
 
     Raises
     ------
     UsageError : both are given, or the file cannot be read
     """
     if query is not None and query_file is not None:
-        raise UsageError("--query and --query-file both say what to read", hint="give one of them")
+        raise UsageError(f"{option} and {option}-file both say what to read", hint="give one of them")
     if "-" in (query, str(query_file)):
         return sys.stdin.read()
     try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Wait, duration, print_facts, print_json
+from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Wait, duration, print_facts, print_json, read_query
 from tagdb.cli.reporting import reporter
+from tagdb.errors import UsageError
 
 if TYPE_CHECKING:
     from tagdb.pipeline.sync import Plan, SyncResult
@@ -24,8 +26,20 @@ def sync(
         typer.Option(help="Embed your own tables: a SELECT of question_id and text. It is remembered."),
     ] = None,
     source_tags_sql: Annotated[
-        str | None, typer.Option(help="The tags of your own tables: a SELECT of question_id and tag. It is remembered.")
+        str | None,
+        typer.Option(
+            help="The tags of your own tables: a SELECT of question_id and tag (or an array of them). It is remembered."
+        ),
     ] = None,
+    source_sql_file: Annotated[
+        Path | None, typer.Option(help="Read the SELECT of --source-sql from a file; - is standard input.")
+    ] = None,
+    source_tags_sql_file: Annotated[
+        Path | None, typer.Option(help="Read the SELECT of --source-tags-sql from a file; - is standard input.")
+    ] = None,
+    allow_gone: Annotated[
+        bool, typer.Option("--allow-gone", help="Go on even if more than half of the questions (over 1,000) are gone.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Embed at most this many texts; the rest stays due.")] = None,
     batch_size: Annotated[
         int | None,
@@ -49,6 +63,9 @@ def sync(
     One pass, then it ends: put it in cron. It can be stopped or killed at any time; the next run goes on from there.
     A second run with nothing changed writes nothing.
 
+    What you embed is remembered as SQL: should a table of that name be another one later, sync goes over to it and says
+    so. Should most of your questions be gone, it changes nothing and exits with 4 until you say --allow-gone.
+
     Examples:
 
         tagdb sync
@@ -58,19 +75,28 @@ def sync(
         tagdb sync --text title
 
         tagdb sync --source-sql 'SELECT id AS question_id, subject AS text FROM tickets'
+
+        tagdb sync --source-sql-file tickets.sql --source-tags-sql 'SELECT id, topics AS tag FROM tickets'
     """
     from tagdb.pipeline import opening
     from tagdb.pipeline import sync as use_case
 
+    choice = use_case.Choice(text, *_sources(source_sql, source_sql_file, source_tags_sql, source_tags_sql_file))
     report = reporter()
     database = opening.open_database(db_url, report, wait=wait)
-    choice = use_case.Choice(text, source_sql, source_tags_sql)
     if dry_run:
-        plan = use_case.plan(database, choice, report, limit=limit, max_tokens=max_tokens)
+        plan = use_case.plan(database, choice, report, limit=limit, max_tokens=max_tokens, allow_gone=allow_gone)
         print_json(asdict(plan)) if json else _print_plan(plan)
         return
     result = use_case.sync(
-        database, choice, report, limit=limit, max_tokens=max_tokens, block_size=batch_size, index=index
+        database,
+        choice,
+        report,
+        limit=limit,
+        max_tokens=max_tokens,
+        block_size=batch_size,
+        index=index,
+        allow_gone=allow_gone,
     )
     if json:
         print_json(_as_json(result))
@@ -84,10 +110,20 @@ def sync(
         raise typer.Exit(1)
 
 
+def _sources(
+    sql: str | None, sql_file: Path | None, tags_sql: str | None, tags_sql_file: Path | None
+) -> tuple[str | None, str | None]:
+    if "-" in (sql, str(sql_file)) and "-" in (tags_sql, str(tags_sql_file)):
+        raise UsageError("standard input cannot be both queries", hint="give one of them as a file")
+    return read_query(sql, sql_file, "--source-sql"), read_query(tags_sql, tags_sql_file, "--source-tags-sql")
+
+
 def _print_plan(plan: Plan) -> None:
     changes = plan.changes
+    refused = {"refused": f"{plan.refused}; tagdb sync --allow-gone"} if plan.refused else {}
     print_facts(
         {
+            **refused,
             "questions new": changes.new,
             "questions changed": changes.changed,
             "questions gone": changes.gone,

@@ -5,14 +5,18 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from tagdb.db import lifting, queries, source, userquery
+from tagdb.db import lifting, queries, source
 from tagdb.db.connection import Session
 from tagdb.db.source import PRESETS, Choice
-from tagdb.errors import DatabaseError, InputRefused, Unavailable
+from tagdb.db.sourceviews import SOURCE
+from tagdb.errors import CheckFailed, DatabaseError, InputRefused, Unavailable
 from tagdb.models import Reporter
 from tagdb.pipeline import embedders, moved, tag_vectors
 from tagdb.pipeline.embedders import StoredEmbedder
 from tagdb.pipeline.moved import Look, Moved
+
+MANY_GONE = 1_000
+"""Of more gone questions than so many, and than half of all, what is stored goes only where that is asked for."""
 
 
 @dataclass(frozen=True)
@@ -36,30 +40,57 @@ class Changes:
 
 @dataclass(frozen=True)
 class Compared:
-    """What a comparison says, and the look at the rows that it rests on; where none has moved, nothing was compared."""
+    """What a comparison says, and the look at the rows that it rests on; where none has moved, nothing was compared.
+
+    `another_source` where what is compared comes from other tables or other SQL than what is stored.
+    """
 
     embedder: StoredEmbedder
     changes: Changes
     look: Look
+    another_source: bool = False
 
 
 def compare(session: Session, choice: Choice, max_tokens: int, reporter: Reporter) -> Compared:
     """Stage the difference in the temporary table `change`; all of it is one transaction, so a refusal leaves nothing.
 
-    Vectors that were cut at another cap than `max_tokens` are forgotten here, and so become due.
+    Inside the caller's transaction, another source takes effect with it. Vectors that were cut at another cap than
+    `max_tokens` are forgotten here, and so become due.
     """
     with session.transaction():
         lifting.make_way(session, choice, reporter)
-        source.ensure(session, choice)
+        another = source.ensure(session, choice, reporter)
+        another = source.follow(session, reporter) or another
         embedder = embedders.chosen(session)
         with reporter.step("comparing"):
             look = moved.look(session, max_tokens)
             if look.moved is Moved.NONE:
                 session.execute("sync.stage_no_change")
                 return Compared(embedder, Changes(0, 0, 0), look)
-            _stage_changes(session, choice, look)
+            with nullcontext() if source.current(session) in PRESETS else SOURCE.refusals():
+                _stage_changes(session, look)
+                changes = _count(session)
             session.execute("sync.delete_otherwise_truncated", embedder=embedder.id, max_tokens=max_tokens)
-        return Compared(embedder, _count(session), look)
+        return Compared(embedder, changes, look, another)
+
+
+def mass_deletion(session: Session, compared: Compared) -> CheckFailed | None:
+    """Say that most questions are gone, where they are: more likely an accident than what somebody wants.
+
+    Those that `tagdb import --replace` has removed from its own tables are wanted gone.
+    """
+    gone = compared.changes.gone
+    if gone > MANY_GONE and source.current(session) in PRESETS:
+        gone -= session.scalar("sync.count_removed_by_import")
+    if gone <= MANY_GONE or 2 * gone <= (stored := session.scalar("sync.count_questions")):
+        return None
+    why = "a table was emptied, or is being loaded again"
+    if compared.another_source:
+        why = "what is embedded comes from another source now, with questions of other ids"
+    return CheckFailed(
+        f"{gone:,} of {stored:,} questions are gone from what is to be embedded, and their vectors and labels would go",
+        hint=f"maybe {why}; if they shall go: tagdb sync --allow-gone",
+    )
 
 
 def _count(session: Session) -> Changes:
@@ -79,20 +110,20 @@ def _refuse_repeated(session: Session, *, any_changed: bool) -> None:
         )
 
 
-def _stage_changes(session: Session, choice: Choice, look: Look) -> None:
+def _stage_changes(session: Session, look: Look) -> None:
     statement = queries.topic("sync")["stage_changes"]
     if look.moved is Moved.SOME:
         parts = queries.topic("moved")
         session.run_script(statement.format(source=parts["moved_source"], questions=parts["moved_questions"]))
         return
-    if source.current(session) in PRESETS:
-        session.execute("sync.keep_hashes_small")
-    with userquery.refusals() if choice.sql else nullcontext():
-        session.run_script(statement.format(source="tagdb.source", questions="tagdb.question"))
+    larger = session.scalar("sync.keep_hashes_small") if source.current(session) in PRESETS else None
+    session.run_script(statement.format(source="tagdb.source", questions="tagdb.question"))
+    if larger is not None:
+        session.execute("sync.set_work_mem", size=larger)
 
 
 def apply(session: Session, reporter: Reporter) -> None:
-    """Make `text` and `question` say what the source says, in one transaction."""
+    """Make `text` and `question` say what the source says, in one transaction, or as a part of the caller's."""
     with reporter.step("storing texts"), session.transaction():
         session.execute("sync.analyze_changes")
         tag_vectors.keep_aside(session)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from tagdb.db import sourceviews
 from tagdb.db.connection import Database, Session
 from tagdb.db.source import PRESETS, Choice
 from tagdb.errors import InputRefused
-from tagdb.models import Reporter
+from tagdb.models import Embedder, Reporter
 from tagdb.pipeline import comparing, embedders, embedding, indexing, moved, predict, tag_vectors
 from tagdb.pipeline.comparing import Changes, Compared
 from tagdb.pipeline.embedders import StoredEmbedder
@@ -24,12 +27,16 @@ _MANY = 0.25
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sync would do; `seconds` is estimated from the rate of the last one, None without one to go by."""
+    """What a sync would do; `seconds` is estimated from the rate of the last one, None without one to go by.
+
+    `refused` says why it would do none of it, unless it is told that questions may go.
+    """
 
     changes: Changes
     texts_due: int
     labels_due: int | None
     seconds: float | None
+    refused: str | None = None
 
 
 @dataclass
@@ -65,10 +72,17 @@ def plan(
     *,
     limit: int | None = None,
     max_tokens: int = embedding.DEFAULT_MAX_TOKENS,
+    allow_gone: bool = False,
 ) -> Plan:
     """Work out what a sync would do; nothing is written, not even the choice of the source."""
-    with database.session() as session, exclusive(session), session.rehearsal():
+    with (
+        database.session() as session,
+        exclusive(session),
+        sourceviews.naming_the_query(session),
+        session.rehearsal(),
+    ):
         compared = comparing.compare(session, choice, max_tokens, reporter)
+        refusal = None if allow_gone else comparing.mass_deletion(session, compared)
         embedder = compared.embedder
         rate = session.scalar("sync.last_rate", embedder=embedder.id)
         if compared.look.nothing_moved:
@@ -76,7 +90,8 @@ def plan(
             return Plan(compared.changes, 0, labels, 0.0 if rate else None)
         due = session.scalar("sync.count_due_after_changes", embedder=embedder.id)
         due = due if limit is None else min(due, limit)
-        return Plan(compared.changes, due, _labels_due(session, embedder), due / rate if rate else None)
+        refused = str(refusal) if refusal else None
+        return Plan(compared.changes, due, _labels_due(session, embedder), due / rate if rate else None, refused)
 
 
 def _labels_due(session: Session, embedder: StoredEmbedder) -> int | None:
@@ -98,13 +113,16 @@ def sync(
     max_tokens: int = embedding.DEFAULT_MAX_TOKENS,
     block_size: int | None = None,
     index: bool = True,
+    allow_gone: bool = False,
 ) -> SyncResult:
     """Bring texts, vectors, tag centroids and labels to what the user's tables say now.
 
-    Every step commits by itself and takes up what an earlier, interrupted run left; a second run writes nothing.
+    Every step commits by itself and takes up what an earlier, interrupted run left; a second run writes nothing. A
+    change of the source and the texts it gives are one step.
 
     Raises
     ------
+    CheckFailed : most questions are gone, and `allow_gone` does not say that they may; nothing was changed
     InputRefused : the source is missing, or names a question twice or not at all; nothing was changed
     QueryRefused : the SQL of `choice` cannot be run; nothing was changed
     EmbedderUnavailable : the model's files are not here, or are no longer those the vectors were made with
@@ -115,9 +133,23 @@ def sync(
         "source_tags_sql": choice.tags_sql,
         "limit": limit,
         "max_tokens": max_tokens,
+        "allow_gone": allow_gone or None,
     }
-    with database.session() as session, exclusive(session), recorded(session, "sync", args) as counts:
-        compared = comparing.compare(session, choice, max_tokens, reporter)
+    with (
+        database.session() as session,
+        exclusive(session),
+        recorded(session, "sync", args) as counts,
+        sourceviews.naming_the_query(session),
+        ExitStack() as loading,
+    ):
+        with session.transaction():
+            compared = comparing.compare(session, choice, max_tokens, reporter)
+            if not allow_gone and (refusal := comparing.mass_deletion(session, compared)):
+                raise refusal
+            ahead = compared.changes.written > 0
+            load = loading.enter_context(embedding.loading(compared.embedder, ahead=ahead))
+            if compared.changes.total:
+                comparing.apply(session, reporter)
         result = SyncResult(compared.changes, Embedded(), compared.embedder.name)
         made: dict[str, str] = {}
         try:
@@ -127,6 +159,8 @@ def sync(
                     session,
                     compared,
                     result,
+                    load,
+                    loading,
                     reporter,
                     limit=limit,
                     max_tokens=max_tokens,
@@ -148,6 +182,8 @@ def _bring_up_to_date(
     session: Session,
     compared: Compared,
     result: SyncResult,
+    load: Callable[[], Embedder],
+    loading: ExitStack,
     reporter: Reporter,
     *,
     limit: int | None,
@@ -157,9 +193,7 @@ def _bring_up_to_date(
 ) -> dict[str, str]:
     """Do all that is due, and return the fingerprints of what was made, each as soon as it is up to date."""
     embedder, look = compared.embedder, compared.look
-    with embedding.loading(embedder, ahead=compared.changes.written > 0) as load:
-        if compared.changes.total:
-            comparing.apply(session, reporter)
+    with loading:
         made = moved.fingerprints(session, moved.TEXTS) if look.views else {}
         session.execute("sync.drop_changes")
         if not moved.as_before(session, look, ["failure"]):

@@ -109,7 +109,10 @@ def test_own_sql_without_tags_works_where_there_is_no_table_tags(world: World) -
             "cannot be run: division by zero",
         ),
         ("SELECT 1 AS question_id, 'x' AS text; DELETE FROM tickets", "more than one statement"),
-        ("DELETE FROM tickets RETURNING 1 AS question_id, subject AS text", "the query cannot be run"),
+        (
+            "DELETE FROM tickets RETURNING 1 AS question_id, subject AS text",
+            r"the source query \(--source-sql\) cannot be run",
+        ),
         ("SELECT * FROM nowhere", "nowhere"),
     ],
 )
