@@ -120,6 +120,15 @@ def _translate(error: BaseException) -> TagdbError:
     code: str = getattr(error, "pgcode", None) or ""
     if _LOST.match(code) if code else _lost_without_code(error):
         return _not_connected(error, code, message)
+    if told := _told_by_more_than_its_code(error, code, message):
+        return told
+    if code in _KNOWN:
+        kind, meaning, hint = _KNOWN[code]
+        return kind(f"{meaning}: {message}", hint=hint or rights.what_to_grant(error, message))
+    return DatabaseError(message)
+
+
+def _told_by_more_than_its_code(error: BaseException, code: str, message: str) -> TagdbError | None:
     if code == "25006":
         return _only_reads(error, message)
     if code in ("3F000", "42P01", "42883") and _MISSING_TAGDB.search(message):
@@ -131,10 +140,7 @@ def _translate(error: BaseException) -> TagdbError:
             f"rows are hidden from this role, and would look as if they were gone: {message}",
             hint="let the owner of the tables run tagdb; or have a DBA run: ALTER ROLE … BYPASSRLS",
         )
-    if code in _KNOWN:
-        kind, meaning, hint = _KNOWN[code]
-        return kind(f"{meaning}: {message}", hint=hint or rights.what_to_grant(error, message))
-    return DatabaseError(message)
+    return None
 
 
 def _not_connected(error: BaseException, code: str, message: str) -> TagdbError:
