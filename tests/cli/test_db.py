@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Callable
@@ -161,6 +162,25 @@ def test_address_before_the_command_is_that_of_any_command(
     assert used("--db-url", "host=/nowhere", "db", "psql", "--db-url", empty_database.dsn) == named
     assert done("--db-url", empty_database.dsn, "db", "migrate").stdout == "schema tagdb is up to date now\n"
     done("--db-url", empty_database.dsn, "status")
+
+
+def test_user_without_a_home_works_on_a_server_of_their_own(
+    standing_world: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TAGDB_HOME", "HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    assert done("status", "--json").stdout.startswith("{")
+    assert "starter" in done("embedder", "show", "starter").stdout
+    assert "starter" in done("embedder", "list").stdout
+    assert done("nearest", "java", "--json").stdout.startswith("{")
+    monkeypatch.delenv("TAGDB_DATABASE_URL")
+    refused = tagdb("status")
+    assert refused.exit_code == 3
+    assert refused.stderr == (
+        "error: there is no home folder to keep tagdb's files in\n next: set TAGDB_HOME to a folder you may write\n"
+    )
 
 
 @pytest.mark.parametrize("words", [("db", "start"), ("db", "stop")])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tagdb.db import embedded_user
+from tagdb.db import embedded, embedded_user
 from tagdb.db.embedded import EmbeddedServer, binaries
 from tagdb.errors import ConnectionFailed
 from tests.db.embedded import server_pid, value_of
@@ -164,6 +164,29 @@ def test_processes_that_make_the_home_at_once_get_one_with_its_permissions(folde
     printed = {process.communicate("go")[0].strip() for process in running}
     assert printed == {"0o711" if os.geteuid() == 0 else "0o700"}
     assert [path.name for path in (folder / "new").iterdir()] == ["home"]
+
+
+def test_user_with_a_number_and_no_name_is_told_before_a_cluster_is_begun(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    monkeypatch.setattr(embedded_user, "server_account", lambda: None)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    server = EmbeddedServer(folder / "home")
+    with pytest.raises(ConnectionFailed, match=r"user \d+, who has no entry in /etc/passwd") as refused:
+        server.acquire()
+    assert "--db-url" in (refused.value.hint or "")
+    assert list(server.root.iterdir()) == []
+    server.release()
+
+
+def test_program_that_cannot_be_run_is_named(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    programs = folder / "bin"
+    programs.mkdir()
+    monkeypatch.setattr(embedded, "binaries", lambda: programs)
+    server = EmbeddedServer(folder / "home")
+    with pytest.raises(ConnectionFailed, match=f"cannot be run: {programs}/initdb: No such file") as refused:
+        server._initialise()
+    assert "--db-url" in (refused.value.hint or "")
 
 
 @as_root
