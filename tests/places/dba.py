@@ -100,6 +100,12 @@ class DbaServer:
         finally:
             connection.close()
 
+    def run(self, program: str, *arguments: str) -> str:
+        """Run one of PostgreSQL's programs, whatever it returns, and return what it says on stderr."""
+        command = [str(binaries() / program), *arguments]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        return subprocess.run(command, check=False, capture_output=True, text=True, env=environment).stderr
+
     @contextmanager
     def role(self, name: str, options: str = "") -> Iterator[str]:
         """Make a role that may log in with its name as password, and drop it with all it owns outside of databases."""
