@@ -27,3 +27,16 @@ SELECT id, command, started_at, finished_at, read, written, skipped, failed,
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
     THEN 'killed' ELSE status END AS status
 FROM tagdb.run ORDER BY id DESC LIMIT 1
+
+-- name: prune
+-- All but what the next sync goes by: the last one that left nothing to do, and the last ones that tell the rate.
+DELETE FROM tagdb.run
+WHERE started_at < now() - make_interval(days => :days) AND status <> 'running'
+    AND id NOT IN (
+        SELECT max(id) FROM tagdb.run
+        WHERE command = 'sync' AND status = 'done' AND detail ? 'fingerprints'
+        HAVING max(id) IS NOT NULL
+        UNION ALL
+        SELECT max(id) FROM tagdb.run
+        WHERE command = 'sync' AND status = 'done' AND detail->>'texts_per_second' IS NOT NULL
+        GROUP BY detail->>'embedder_id', written >= 1000)

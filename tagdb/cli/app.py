@@ -16,6 +16,7 @@ from tagdb.cli import (
     configfile,
     db,
     demo,
+    doctor,
     embedder,
     export,
     importing,
@@ -125,6 +126,7 @@ app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("nearest")(nearest.nearest)
 app.command("status")(status.status)
+app.command("doctor")(doctor.doctor)
 app.add_typer(export.app, name="export")
 app.add_typer(models.app, name="models")
 app.add_typer(embedder.app, name="embedder")

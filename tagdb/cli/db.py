@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tagdb.cli import db_views
-from tagdb.cli.common import DbUrl, Quiet, Verbose, print_outcome, url_before_command
+from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_json, print_outcome, url_before_command
 from tagdb.cli.reporting import reporter
 from tagdb.models import Silent
 
@@ -159,3 +159,26 @@ def revoke(
 
     use_case.revoke(db_url, readers, reporter())
     print_outcome(f"{', '.join(readers)} may read nothing of schema tagdb now")
+
+
+@app.command("prune")
+def prune(
+    days: Annotated[int, typer.Option(min=1, help="Keep the runs of so many days.")] = 90,
+    db_url: DbUrl = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Forget old runs: delete their rows from tagdb.run, but for those that the next sync goes by.
+
+    Example:
+
+        tagdb db prune --days 30
+    """
+    from tagdb.pipeline import opening, pruning
+
+    removed = pruning.prune(opening.open_database(db_url, reporter()), days)
+    if json:
+        print_json({"removed": removed})
+    else:
+        print_outcome(f"{removed:,} runs removed")
