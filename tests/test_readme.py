@@ -71,6 +71,7 @@ def test_every_command_is_on_the_page() -> None:
         "predict",
         "nearest",
         "status",
+        "doctor",
         "export",
         "models",
         "embedder",

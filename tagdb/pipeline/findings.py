@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -30,7 +30,7 @@ class Finding:
     def as_json(self) -> dict[str, Any]:
         """Return plain values; `ok` is null for what was skipped."""
         fine = None if self.level is Level.SKIPPED else self.level is not Level.PROBLEM
-        return {**asdict(self), "ok": fine}
+        return {"check": self.check, "ok": fine, "level": self.level, "found": self.found, "mend": self.mend}
 
 
 def ok(check: str, found: str) -> Finding:
@@ -55,4 +55,7 @@ def skipped(check: str, reason: str, mend: str | None = None) -> Finding:
 
 def size(amount: float) -> str:
     """Write a number of bytes as people read it."""
-    return f"{amount / 2**30:,.1f} GB" if amount >= 2**30 else f"{amount / 2**20:,.1f} MB"
+    for unit, bytes_each in (("GB", 2**30), ("MB", 2**20)):
+        if amount >= bytes_each:
+            return f"{amount / bytes_each:,.1f} {unit}"
+    return f"{amount / 2**10:,.0f} KB"

@@ -274,7 +274,7 @@ def test_room_for_the_vectors_that_are_due(synced: World, monkeypatch: pytest.Mo
     assert _one(synced.database, "room") == ("ok", "no text is due", "")
     synced.run("DELETE FROM tagdb.text_vector")
     level, found, _ = _one(synced.database, "room")
-    assert (level, found.startswith("10 texts are due, 0.0 MB")) == ("note", True)
+    assert (level, found.startswith("10 texts are due, 45 KB of vectors")) == ("note", True)
     embedded = Database(synced.database.dsn, origin="embedded", embedded=True)
     with embedded.session() as session:
         assert [each.level for each in doctor_stored.room(session, embedded)] == [Level.OK]
