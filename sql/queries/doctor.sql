@@ -79,11 +79,6 @@ WHERE c.relnamespace = to_regnamespace('tagdb') AND NOT i.indisvalid
     AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.relid = i.indrelid)
 ORDER BY name
 
--- name: routines
-SELECT p.proname AS name FROM pg_proc p WHERE p.pronamespace = to_regnamespace('tagdb')
-UNION
-SELECT c.relname FROM pg_class c WHERE c.relnamespace = to_regnamespace('tagdb') AND c.relkind = 'v'
-
 -- name: killed_runs
 SELECT count(*) FROM tagdb.run
 WHERE status = 'running' AND id NOT IN (

@@ -41,7 +41,7 @@ class Examination:
     """All that was found; `unreachable` is what kept the database from being looked at."""
 
     findings: Sequence[Finding]
-    unreachable: ConnectionFailed | None = None
+    unreachable: Unavailable | None = None
 
     @property
     def problems(self) -> Sequence[Finding]:
@@ -62,7 +62,7 @@ def examine(db_url: str | None) -> Examination:
         with database.session() as session:
             findings.append(doctor_server.connection(session, database))
             findings += _examined(session, database)
-    except ConnectionFailed as error:
+    except Unavailable as error:  # no connection, or one that cannot be worked on
         findings.append(problem("connection", str(error), error.hint))
         done = {each.check for each in findings}
         findings += _skipped((check for check in _of_all() if check not in done), "there is no connection")

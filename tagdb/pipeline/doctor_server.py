@@ -30,10 +30,10 @@ def server(session: Session, _database: Database) -> Iterator[Finding]:
     if row.version_num < _OLDEST:
         yield problem("server", f"{told}; tagdb needs PostgreSQL 14", "upgrade the server")
     elif row.standby:
-        yield problem("server", f"{told}; a standby, which only reads", "name the primary server")
+        yield note("server", f"{told}; a standby, which only reads", "to write, name the primary server")
     elif row.read_only:
         mend = f"ALTER ROLE {row.quoted_role} SET default_transaction_read_only = off"
-        yield problem("server", f"{told}; transactions only read by default", mend)
+        yield note("server", f"{told}; transactions only read by default", mend)
     else:
         yield ok("server", told)
     if wire.process(session) != row.pid:
@@ -90,11 +90,13 @@ def encoding(session: Session, _database: Database) -> Iterator[Finding]:
     """Look at whether the database can hold every text."""
     row = session.row("doctor.server")
     assert row is not None
+    elsewhere = "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and restore a dump there"
     if row.encoding == "UTF8":
         yield ok("encoding", "UTF8")
+    elif row.encoding == "SQL_ASCII":
+        yield problem("encoding", "this database has none (SQL_ASCII): its texts may be any bytes", elsewhere)
     else:
-        found = f"{row.encoding} cannot hold every text, or does not check it"
-        yield problem("encoding", found, "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and move there")
+        yield note("encoding", f"{row.encoding} has no room for other letters", elsewhere)
 
 
 def settings(session: Session, database: Database) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from tagdb import config, elmo
 from tagdb.db import lifting, schema, source
+from tagdb.db import routines as made
 from tagdb.db.connection import Database, Session
 from tagdb.db.embedded import EmbeddedServer
 from tagdb.errors import TagdbError, Unavailable
@@ -31,12 +32,11 @@ def revision(session: Session, _database: Database) -> Iterator[Finding]:
 
 
 def routines(session: Session, _database: Database) -> Iterator[Finding]:
-    """Look at whether tagdb's views and functions are all there."""
-    there = {row.name for row in session.rows("doctor.routines")}
-    if missing := sorted(schema.routine_names() - there):
-        yield problem("routines", f"gone: {named([f'tagdb.{name}' for name in missing])}", "tagdb db migrate")
+    """Look at whether tagdb's views and functions are all there, and as this version makes them."""
+    if missing := [f"tagdb.{routine.name}" for routine in made.outdated(session)]:
+        yield problem("routines", f"gone, or not of this version: {named(missing)}", "tagdb db migrate")
     else:
-        yield ok("routines", f"all {len(schema.routine_names())} views and functions are there")
+        yield ok("routines", f"all {len(made.all_routines())} views and functions are there")
 
 
 def source_views(session: Session, _database: Database) -> Iterator[Finding]:
@@ -60,7 +60,7 @@ def _read(session: Session, now: str) -> Iterator[Finding]:
             yield problem("source", found, f"GRANT SELECT ON {row.name} TO {row.reader}")
         elif row.former:
             found = f"the views read {row.name}, and the names questions and tags mean others now"
-            yield problem("source", found, f"DROP VIEW tagdb.source, tagdb.source_tag; tagdb sync --text {now}")
+            yield problem("source", found, "tagdb sync")
     if not any(not row.readable or row.former for row in tables):
         yield _sampled(session, f"{now}, of {named([row.name for row in tables]) or 'no table'}")
 
