@@ -35,31 +35,42 @@ ORDER BY name
 -- name: versions
 -- A row that is written anew lies elsewhere or has another xmin. Both survive VACUUM; a table that is written anew as a
 -- whole only seems to have changed.
-SELECT coalesce(CAST({key} AS bigint), 0) >> {bits} AS band,
-    hash_record_extended(row(tableoid, ctid, xmin), 0) AS version
+SELECT coalesce(CAST({key} AS bigint), 0) >> {bits} AS band, ctid AS place,
+    hash_record_extended(row(tableoid, xmin), 0) AS writer
 FROM {name}
 
--- name: stage_bands
+-- name: bands
+-- The hash of a record is linear in those of its columns, and two rows whose writers changed places would look like
+-- before. So the writer is the seed under which the place is hashed, which mixes every bit of both; twice, for 128 bits.
 -- All tables in one, so that the planner expects few bands and gives each worker a share of the rows.
-CREATE TEMP TABLE band_now AS
-SELECT band, bit_xor(version) AS fingerprint FROM {versions} v GROUP BY band
+SELECT band, bit_xor(hashtidextended(place, writer)) AS one_half, bit_xor(hashtidextended(place, ~writer)) AS other_half
+FROM {versions} v
+GROUP BY band
+
+-- name: whole
+-- What the bands come to together; it takes less time without them. A WITH, though empty, keeps the planner from merging
+-- two steps, so that each writer is hashed once.
+SELECT bit_xor(hashtidextended(place, writer)) AS one_half, bit_xor(hashtidextended(place, ~writer)) AS other_half
+FROM (WITH apart AS (SELECT) SELECT place, writer FROM {versions} v) w
+
+-- name: stage_bands
+CREATE TEMP TABLE band_now AS SELECT * FROM ({bands}) b
 
 -- name: any_moved
 SELECT EXISTS (
     SELECT
-    FROM (SELECT band, bit_xor(version) AS fingerprint FROM {versions} v GROUP BY band) n
-    FULL JOIN tagdb.source_band b USING (band)
-    WHERE n.fingerprint IS DISTINCT FROM b.fingerprint)
+    FROM ({bands}) n FULL JOIN tagdb.source_band b USING (band)
+    WHERE (n.one_half, n.other_half) IS DISTINCT FROM (b.one_half, b.other_half))
 
 -- name: unmoved_since
--- A table's fingerprint is that of its bands together, and takes less time without them.
-SELECT (SELECT bit_xor(version) FROM {versions} v) IS NOT DISTINCT FROM (SELECT bit_xor(fingerprint) FROM band_now)
+SELECT (SELECT row(one_half, other_half) FROM ({whole}) w)
+    = (SELECT row(bit_xor(one_half), bit_xor(other_half)) FROM band_now)
 
 -- name: stage_moved_bands
 CREATE TEMP TABLE moved_band AS
 SELECT band
 FROM band_now n FULL JOIN tagdb.source_band b USING (band)
-WHERE n.fingerprint IS DISTINCT FROM b.fingerprint
+WHERE (n.one_half, n.other_half) IS DISTINCT FROM (b.one_half, b.other_half)
 
 -- name: count_moved_bands
 SELECT
@@ -87,21 +98,26 @@ ANALYZE moved
 (SELECT l.* FROM moved JOIN tagdb.labels l USING (question_id))
 
 -- name: fingerprint
-SELECT concat_ws(' ', count(*), bit_xor(hash_record_extended(row(tableoid, ctid, xmin), 0))) FROM tagdb.{table}
+SELECT concat_ws(' ', one_half, other_half) FROM ({whole}) w
 
 -- name: bands_fingerprint
-SELECT concat_ws(' ', count(*), bit_xor(hash_record_extended(row(band, fingerprint), 0))) FROM tagdb.source_band
+-- A hash of an integer folds it to 32 bits; that of a number takes all of its digits.
+SELECT concat_ws(' ', count(*), bit_xor(hash_numeric_extended(one_half, other_half # band)),
+    bit_xor(hash_numeric_extended(other_half, one_half # ~band)))
+FROM tagdb.source_band
 
 -- name: delete_bands
 DELETE FROM tagdb.source_band b WHERE NOT EXISTS (SELECT FROM band_now n WHERE n.band = b.band)
 
 -- name: upsert_bands
-INSERT INTO tagdb.source_band AS b (band, fingerprint)
-SELECT n.band, n.fingerprint
+INSERT INTO tagdb.source_band AS b (band, one_half, other_half)
+SELECT n.band, n.one_half, n.other_half
 FROM band_now n
-WHERE NOT EXISTS (SELECT FROM tagdb.source_band b WHERE b.band = n.band AND b.fingerprint = n.fingerprint)
+WHERE NOT EXISTS (
+    SELECT FROM tagdb.source_band b
+    WHERE (b.band, b.one_half, b.other_half) = (n.band, n.one_half, n.other_half))
 ORDER BY n.band
-ON CONFLICT (band) DO UPDATE SET fingerprint = EXCLUDED.fingerprint
+ON CONFLICT (band) DO UPDATE SET one_half = EXCLUDED.one_half, other_half = EXCLUDED.other_half
 
 -- name: at_last_sync
 SELECT detail->'fingerprints' AS fingerprints

@@ -157,11 +157,12 @@ source_band = Table(
     metadata,
     Column("band", BigInteger, primary_key=True, autoincrement=False, comment="of neighbouring question ids"),
     Column(
-        "fingerprint",
+        "one_half",
         BigInteger,
         nullable=False,
-        comment="of the rows' places and writers at the last complete sync",
+        comment="of a fingerprint of the rows' places and writers at the last complete sync",
     ),
+    Column("other_half", BigInteger, nullable=False, comment="of the same fingerprint"),
     comment="fingerprints of the user's rows, each of 64 neighbouring question ids",
 )
 

@@ -134,9 +134,14 @@ def _readable_tables(session: Session) -> tuple[Sequence[Row], str | None]:
 
 
 def _of_rows(query: str, tables: Iterable[Row]) -> str:
+    return _of_keys(query, [(table.name, table.key) for table in tables])
+
+
+def _of_keys(query: str, keys: Iterable[tuple[str, str]]) -> str:
+    """Put a query together that reads the fingerprints of tables, each named with what its bands are made of."""
     parts = queries.topic("moved")
-    versions = [parts["versions"].format(key=table.key, name=table.name, bits=BAND_BITS) for table in tables]
-    return parts[query].format(versions=f"({' UNION ALL '.join(versions)})")
+    versions = " UNION ALL ".join(parts["versions"].format(name=name, key=key, bits=BAND_BITS) for name, key in keys)
+    return parts[query].format(**{name: parts[name].format(versions=f"({versions})") for name in ("bands", "whole")})
 
 
 def _last_sync(session: Session, views: str, max_tokens: int) -> Mapping[str, str] | None:
@@ -158,7 +163,7 @@ def _source_fingerprint(session: Session, views: str, max_tokens: int) -> str:
 
 
 def _fingerprint(session: Session, table: str) -> str:
-    return str(_one(session, queries.topic("moved")["fingerprint"].format(table=table)))
+    return str(_one(session, _of_keys("fingerprint", [(f"tagdb.{table}", "0")])))
 
 
 def _one(session: Session, sql: str) -> Any:

@@ -37,7 +37,7 @@ INSERT INTO tags (question_id, position, tag)
 SELECT * FROM unnest(CAST(:tagged AS bigint[]), CAST(:places AS smallint[]), CAST(:tags AS text[])) RETURNING tag
 """
 _MEMBERS = """
-SELECT st.tag, CAST(sum(hashint8extended(q.question_id, q.text_id)) % 9223372036854775808 AS bigint)
+SELECT st.tag, CAST(sum(hashint8extended(q.text_id, q.question_id)) % 9223372036854775808 AS bigint)
 FROM tagdb.source_tag st JOIN tagdb.question q USING (question_id)
 JOIN tagdb.text_vector v ON v.text_id = q.text_id
     AND v.embedder_id = (SELECT id FROM tagdb.embedder WHERE active)
