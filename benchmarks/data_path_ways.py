@@ -22,13 +22,13 @@ from sqlalchemy import orm
 from tagdb.db import copy, partitions
 from tagdb.db.connection import Database
 from tagdb.pipeline import scoring
-from tagdb.pipeline.embedding import FIRST_BLOCK
 from tagdb.pipeline.predict import write_labels
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
 WRITERS = ("tagdb sync: COPY", "execute_values", "ORM insert(), dicts", "ORM add_all()")
+FIRST_BLOCK = 8_192
 POOL = 2 * FIRST_BLOCK
 ROWS_AT_ONCE = 2_000
 WEIGHTS = "SELECT class, coef, intercept FROM tagdb.classifier_weight WHERE classifier_id = :id ORDER BY position"

@@ -186,9 +186,11 @@ USING tagdb.source_tag st JOIN tagdb.question q USING (question_id) JOIN otherwi
 WHERE t.embedder_id = :embedder AND t.tag = st.tag
 
 -- name: stage_due_texts
--- Numbered in the order of the texts: blocks of neighbours share most of their prefixes.
+-- Numbered in the order of the texts: blocks of neighbours share most of their prefixes. How long they are up to each one
+-- tells how far a block of so many bytes reaches.
 CREATE TEMP TABLE due AS
-SELECT row_number() OVER (ORDER BY t.text COLLATE "C") AS place, t.id AS text_id
+SELECT row_number() OVER texts AS place, t.id AS text_id,
+    sum(octet_length(t.text)) OVER (texts ROWS UNBOUNDED PRECEDING) AS upto
 FROM (
     SELECT t.id, t.text
     FROM tagdb.text t
@@ -197,18 +199,20 @@ FROM (
     ORDER BY t.id
     LIMIT :limit
 ) t
+WINDOW texts AS (ORDER BY t.text COLLATE "C")
 
 -- name: index_due_texts
 CREATE UNIQUE INDEX ON due (place);
 ANALYZE due
 
--- name: count_staged_due
-SELECT count(*) FROM due
+-- name: measure_due
+SELECT count(*) AS texts, coalesce(max(upto), 0) AS bytes FROM due
 
 -- name: due_block
-SELECT t.id, t.text
-FROM due d JOIN tagdb.text t ON t.id = d.text_id
-WHERE d.place > :after AND d.place <= :after + :size
+-- At least one text, however long; one that was deleted meanwhile keeps its place.
+SELECT d.place, d.upto, t.id, t.text
+FROM due d LEFT JOIN tagdb.text t ON t.id = d.text_id
+WHERE d.place > :after AND d.place <= :after + :texts AND (d.upto <= :upto + :bytes OR d.place = :after + 1)
 ORDER BY d.place
 
 -- name: drop_due

@@ -32,6 +32,7 @@ _CONNECTION_DEFAULTS: Mapping[str, Any] = {
 }
 _ROWS_AT_ONCE = 5_000
 _TOO_MANY = re.compile("too many (clients|connections)|connection slots")
+_UNANSWERED = "a pooler whose server connections are all taken does so (query_wait_timeout): enlarge its pool, or wait"
 _PAUSES = (0.1, 0.3, 0.6)
 
 Row = sqlalchemy.Row[Any]
@@ -96,8 +97,13 @@ class Database:
 
     def _connect(self) -> Connection:
         connection = self._connect_when_possible()
-        if _prepare(connection, connection.info.backend_pid):
-            return connection
+        try:
+            if _prepare(connection, connection.info.backend_pid):
+                return connection
+        except psycopg2.OperationalError as error:
+            if connection.closed and not error.pgcode:
+                raise ConnectionFailed("the connection was closed without an answer", hint=_UNANSWERED) from error
+            raise
         if not self._behind_pooler:
             connection.close()  # in a pool of one it would keep the others waiting
             if pooler.mixes_sessions(self._connect_asynchronously):

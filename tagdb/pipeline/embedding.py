@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,15 +22,30 @@ from tagdb.pipeline.embedders import StoredEmbedder
 from tagdb.pipeline.stopping import finishing_blocks
 
 DEFAULT_MAX_TOKENS = 512
-FIRST_BLOCK = 8192
-LARGEST_BLOCK_BYTES = 2**28
-BLOCK_SECONDS = 10.0
+FIRST_BLOCK_BYTES = 2**14
+"""As long as the texts of the first block are together: some seconds of a large model's time, less of a small one's."""
+
+BLOCK_SECONDS = 5.0
 BLOCK_SHARE = 1 / 32
-"""Blocks grow while one takes less time, or is a smaller share of all that is due: neighbours in large blocks share
-more of their prefixes and suffixes, but a killed run loses the block at hand.
+"""A block may take so long, or be such a share of all that is due: neighbours in large blocks share more of their
+prefixes and suffixes, but a killed run loses the block at hand.
 """
 
+GROWTH = 4
+LARGEST_VECTORS_BYTES = 2**28
+LARGEST_TEXTS_BYTES = 2**25
+
 NO_TOKEN = "no token"  # noqa: S105
+
+
+class Place(NamedTuple):
+    """How far the staged texts are fetched: the number of the last one, and how long all are up to there."""
+
+    number: int
+    upto: int
+
+
+START = Place(0, 0)
 
 
 @dataclass
@@ -40,6 +57,7 @@ class Block:
     truncated: list[bool] = field(default_factory=list)
     vectors: list[np.ndarray] = field(default_factory=list)
     failures: dict[int, str] = field(default_factory=dict)
+    end: Place = START
 
     @property
     def size(self) -> int:
@@ -102,59 +120,87 @@ def embed_due(
     """
     session.execute("sync.stage_due_texts", embedder=embedder.id, limit=limit)
     session.execute("sync.index_due_texts")
-    done.due = session.scalar("sync.count_staged_due")
+    staged = session.row("sync.measure_due")
+    assert staged is not None
+    done.due = staged.texts
     if done.due:
         reporter.say(f"loading embedder {embedder.name!r}")
         encoder = load()
         started = time.perf_counter()
-        with database.session() as writing, reporter.step("embedding", done.due, "texts") as progress:
-            store = partial(store_block, writing, embedder.id, done)
-            _embed_blocks(session, encoder, store, done.due, max_tokens, block_size, progress)
+        with database.second_session() as second, reporter.step("embedding", done.due, "texts") as progress:
+            turn = Lock() if second is None else nullcontext()
+            fetch = partial(_fetch, session, encoder, max_tokens, turn)
+            store = partial(_store, second or session, embedder.id, done, turn)
+            _embed_blocks(encoder, fetch, store, _Pace(encoder.dim, staged.bytes, block_size), progress)
         done.seconds = time.perf_counter() - started
         session.execute("sync.analyze_vectors")
     session.execute("sync.drop_due")
 
 
+class _Pace:
+    """How many texts, and how many bytes of them, the next block is to have: by how long the last ones took."""
+
+    def __init__(self, dim: int, due_bytes: int, fixed_size: int | None) -> None:
+        self.texts = fixed_size or max(1, LARGEST_VECTORS_BYTES // (dim * np.dtype(np.float32).itemsize))
+        self.bytes = FIRST_BLOCK_BYTES if fixed_size is None else 2**62
+        self._share = int(BLOCK_SHARE * due_bytes)
+        self._fixed = fixed_size is not None
+
+    def took(self, size_bytes: int, seconds: float) -> None:
+        """Take the next block as large as its time allows, and not many times as large as one whose time is known."""
+        if self._fixed or not size_bytes:
+            return
+        in_time = int(size_bytes * BLOCK_SECONDS / max(seconds, 1e-6))
+        largest = min(GROWTH * size_bytes, LARGEST_TEXTS_BYTES)
+        self.bytes = max(min(max(in_time, self._share), largest), 1)
+
+
 def _embed_blocks(
-    session: Session,
     encoder: Embedder,
+    fetch: Callable[[Place, int, int], Block],
     store: Callable[[Block], None],
-    due: int,
-    max_tokens: int,
-    fixed_size: int | None,
+    pace: _Pace,
     progress: Progress,
 ) -> None:
     """Embed the staged texts block by block; meanwhile the block before is stored and the next one is fetched."""
-    after, size = 0, fixed_size or FIRST_BLOCK
-    asked = size
-    largest = max(FIRST_BLOCK, LARGEST_BLOCK_BYTES // (encoder.dim * np.dtype(np.float32).itemsize))
+    reached = START
     storing: Future[None] | None = None
     with (
         finishing_blocks() as stop,
         ThreadPoolExecutor(1, "tagdb-fetch") as fetcher,
         ThreadPoolExecutor(1, "tagdb-store") as storer,
     ):
-        fetching = fetcher.submit(_fetch, session, encoder, max_tokens, after, asked)
-        while (block := fetching.result()).size and not stop.requested:
+        fetching = fetcher.submit(fetch, reached, pace.texts, pace.bytes)
+        while (block := fetching.result()).end != reached and not stop.requested:
             started = time.perf_counter()
-            after, asked = after + asked, size
-            fetching = fetcher.submit(_fetch, session, encoder, max_tokens, after, asked)
+            fetching = fetcher.submit(fetch, block.end, pace.texts, pace.bytes)
             _embed(block, encoder)
             if storing:
                 storing.result()
             storing = storer.submit(store, block)
             progress.advance(block.size)
-            quick = time.perf_counter() - started < BLOCK_SECONDS / 2
-            if fixed_size is None and (quick or 2 * size <= BLOCK_SHARE * due):
-                size = min(2 * size, largest)
+            pace.took(block.end.upto - reached.upto, time.perf_counter() - started)
+            reached = block.end
         if storing:
             storing.result()
 
 
-def _fetch(session: Session, encoder: Embedder, max_tokens: int, after: int, size: int) -> Block:
-    """Return the staged texts from place `after` on, split into tokens; an empty block when there are none."""
-    rows = session.rows("sync.due_block", after=after, size=size)
-    return _tokenize([row.id for row in rows], [row.text for row in rows], encoder, max_tokens)
+def _fetch(
+    session: Session,
+    encoder: Embedder,
+    max_tokens: int,
+    turn: AbstractContextManager[object],
+    after: Place,
+    texts: int,
+    size_bytes: int,
+) -> Block:
+    """Return the staged texts from a place on, split into tokens; a block that ends there when there are none."""
+    with turn:
+        rows = session.rows("sync.due_block", after=after.number, upto=after.upto, texts=texts, bytes=size_bytes)
+    here = [row for row in rows if row.id is not None]
+    block = _tokenize([row.id for row in here], [row.text for row in here], encoder, max_tokens)
+    block.end = Place(rows[-1].place, rows[-1].upto) if rows else after
+    return block
 
 
 def _tokenize(text_ids: Sequence[int], texts: Sequence[str], encoder: Embedder, max_tokens: int) -> Block:
@@ -190,6 +236,11 @@ def _embed(block: Block, encoder: Embedder) -> None:
     for index in sorted(refused, reverse=True):
         block.failures[block.text_ids[index]] = refused[index]
         del block.text_ids[index], block.tokens[index], block.truncated[index]
+
+
+def _store(session: Session, embedder: int, done: Embedded, turn: AbstractContextManager[object], block: Block) -> None:
+    with turn:
+        store_block(session, embedder, done, block)
 
 
 def store_block(session: Session, embedder: int, done: Embedded, block: Block) -> None:

@@ -110,8 +110,8 @@ def build_one(database: Database, session: Session, index: IndexStatus, reporter
 def _watch(database: Database, index: IndexStatus, progress: Progress, finished: threading.Event) -> None:
     """Look at how far the build is; it goes on unwatched where the server grants no second connection."""
     done = 0
-    with suppress(TagdbError), database.session() as session:
-        while not finished.wait(_POLL_SECONDS):
+    with suppress(TagdbError), database.second_session() as session:
+        while session and not finished.wait(_POLL_SECONDS):
             row = session.row("index.progress", table=partitions.name(index.relation, index.embedder_id))
             if row and row.tuples_done > done:
                 progress.advance(row.tuples_done - done)

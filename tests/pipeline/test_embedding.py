@@ -78,22 +78,75 @@ def test_block_size_changes_no_vector(world: World) -> None:
     assert_same_vectors(small, world.vectors())
 
 
+class _Clock:
+    """A clock that goes on by what the encoder says its work takes."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        """Return the time."""
+        return self.now
+
+
 @pytest.mark.parametrize(
-    ("seconds", "share", "sizes"),
-    [(60.0, 0, [2, 2, 4, 8, 8, 1]), (0.0, 0, [2] * 12 + [1]), (0.0, 1 / 4, [2, 2, 4, 4, 4, 4, 4, 1])],
+    ("seconds_a_letter", "share", "most_texts", "largest"),
+    [
+        (0.005, 0.0, 1000, 1000),  # some seconds
+        (0.05, 0.0, 1000, 100),  # as many, of a slower model
+        (0.05, 0.5, 1000, 1000),  # half of all that is due
+        (0.0, 0.0, 7, 140),  # as many vectors as are held in memory
+    ],
 )
-def test_blocks_grow_to_the_largest_while_they_take_little_time_or_little_of_it_all(
-    world: World, monkeypatch: pytest.MonkeyPatch, seconds: float, share: float, sizes: list[int]
+def test_blocks_grow_to_what_their_time_their_share_or_the_memory_allows(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds_a_letter: float,
+    share: float,
+    most_texts: int,
+    largest: int,
 ) -> None:
+    clock, blocks = _Clock(), list[int]()
+
+    def work(self: elmo.Elmo, tokenized: Sequence[Sequence[str]]) -> np.ndarray:
+        blocks.append(sum(len(token) for tokens in tokenized for token in tokens))
+        clock.now += blocks[-1] * seconds_a_letter
+        return _ENCODE(self, tokenized)
+
+    monkeypatch.setattr(elmo.Elmo, "embed_tokens", work)
+    monkeypatch.setattr(embedding, "time", clock)
+    monkeypatch.setattr(embedding, "FIRST_BLOCK_BYTES", 20)
     monkeypatch.setattr(embedding, "BLOCK_SHARE", share)
-    monkeypatch.setattr(embedding, "FIRST_BLOCK", 2)
-    monkeypatch.setattr(embedding, "BLOCK_SECONDS", seconds)
-    monkeypatch.setattr(embedding, "LARGEST_BLOCK_BYTES", 8 * 4 * 1024)
-    embedded = _encoder_that(monkeypatch, lambda _: None)
-    world.put({number: f"t{number}" for number in range(25)})
+    monkeypatch.setattr(embedding, "LARGEST_VECTORS_BYTES", most_texts * 4 * 1024)
+    world.put({number: f"t{number:019}" for number in range(100, 200)})
     world.sync()
-    assert embedded == sizes
-    assert world.vectors().keys() == set(range(25))
+    assert blocks[0] == 20, "the first block is short whatever follows"
+    assert all(after <= embedding.GROWTH * before for before, after in zip(blocks, blocks[2:], strict=False))
+    assert max(blocks) == largest
+    assert sum(blocks) == 2000
+    assert world.vectors().keys() == set(range(100, 200))
+
+
+def test_long_text_among_short_ones_is_a_block_of_its_own(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = _encoder_that(monkeypatch, lambda _: None)
+    monkeypatch.setattr(embedding, "FIRST_BLOCK_BYTES", 10)
+    monkeypatch.setattr(embedding, "GROWTH", 1)
+    world.put({1: "a b", 2: "b c", 3: "c " + "d" * 500, 4: "d e", 5: "e f"})
+    world.sync()
+    assert sizes == [2, 1, 2]
+    assert world.vectors().keys() == {1, 2, 3, 4, 5}
+
+
+def test_texts_that_vanish_while_others_are_embedded_end_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def delete(tokens: Sequence[str]) -> None:
+        if tokens[0] == "t1":
+            world.run("DELETE FROM tagdb.question; DELETE FROM tagdb.text WHERE text IN ('t3', 't4')")
+
+    _encoder_that(monkeypatch, delete)
+    world.put({number: f"t{number}" for number in range(1, 8)})
+    world.sync(block_size=1)
+    stored = world.rows("SELECT text FROM tagdb.text_vector v JOIN tagdb.text t ON t.id = v.text_id ORDER BY text")
+    assert [text for (text,) in stored] == ["t1", "t2", "t5", "t6", "t7"]
 
 
 def test_refused_text_is_isolated_and_its_neighbours_are_done(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
