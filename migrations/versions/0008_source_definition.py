@@ -20,6 +20,7 @@ def upgrade() -> None:
             sql text,
             CONSTRAINT source_definition_preset_or_sql_check CHECK ((preset IS NULL) <> (sql IS NULL))
         );
+        COMMENT ON TABLE tagdb.source_definition IS 'what the views over the user''s tables are made from';
         COMMENT ON COLUMN tagdb.source_definition.preset IS 'whose SQL comes with tagdb';
         COMMENT ON COLUMN tagdb.source_definition.sql IS 'as the user gave it';
 

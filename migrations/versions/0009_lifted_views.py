@@ -24,6 +24,7 @@ def upgrade() -> None:
             grants jsonb NOT NULL,
             lifted_at timestamptz NOT NULL DEFAULT now()
         );
+        COMMENT ON TABLE tagdb.lifted_view IS 'views over the user''s tables, while they are taken away';
         COMMENT ON COLUMN tagdb.lifted_view.place IS 'in which order they are put back: one may read the other';
         COMMENT ON COLUMN tagdb.lifted_view.definition IS 'with every name in full, for any search_path';
         COMMENT ON COLUMN tagdb.lifted_view.comments IS 'by column, that of the view under no name';

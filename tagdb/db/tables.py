@@ -173,6 +173,7 @@ source_definition = Table(
     Column("preset", Text, comment="whose SQL comes with tagdb"),
     Column("sql", Text, comment="as the user gave it"),
     CheckConstraint("(preset IS NULL) <> (sql IS NULL)", name="preset_or_sql"),
+    comment="what the views over the user's tables are made from",
 )
 
 classifier = Table(
@@ -234,6 +235,7 @@ lifted_view = Table(
     Column("comments", JSONB, nullable=False, comment="by column, that of the view under no name"),
     Column("grants", JSONB, nullable=False),
     _now("lifted_at"),
+    comment="views over the user's tables, while they are taken away",
 )
 
 run = Table(
