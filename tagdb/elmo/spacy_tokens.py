@@ -11,6 +11,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
+from tagdb import installation
 from tagdb.errors import EmbedderUnavailable
 
 _LANGUAGE = re.compile("[a-z]{2,3}")
@@ -111,11 +112,11 @@ def _unavailable(model: str, problem: str) -> EmbedderUnavailable:
     elif _LANGUAGE.fullmatch(model):
         hint = "see spacy.io/usage/models for the languages' codes and what else they need"
     else:
-        hint = f"python -m spacy download {model}"
+        hint = installation.run_command("spacy", "download", model)
     return EmbedderUnavailable(f"spaCy's model {model} {problem}", hint=hint)
 
 
 def _without_spacy(model: str) -> EmbedderUnavailable:
     return EmbedderUnavailable(
-        f"tokenizer spacy:{model} needs spaCy, which is not installed", hint="pip install 'tagdb[spacy]'"
+        f"tokenizer spacy:{model} needs spaCy, which is not installed", hint=installation.install_command("spacy")
     )

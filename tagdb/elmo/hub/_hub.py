@@ -19,6 +19,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
+from tagdb import installation
 from tagdb.elmo._tensorflow import tf
 from tagdb.elmo.hub.spec import is_module, module_files
 from tagdb.errors import EmbedderUnavailable
@@ -36,7 +37,8 @@ def tensorflow_hub() -> Any:
             return import_module("tensorflow_hub")
     except ImportError as error:
         raise EmbedderUnavailable(
-            f"tensorflow_hub cannot be imported: {error}", hint="pip install tensorflow-hub tf-keras 'setuptools<81'"
+            f"tensorflow_hub cannot be imported: {error}",
+            hint=installation.install_command("tensorflow-hub", "tf-keras", "setuptools"),
         ) from error
 
 
@@ -58,7 +60,7 @@ def load_module(module: Path) -> Any:
             release = ".".join(tf.__version__.split(".")[:2])
             raise EmbedderUnavailable(
                 f"{module} needs the operation {error}, which TensorFlow alone does not have",
-                hint=f"pip install 'tensorflow-text=={release}.*'",
+                hint=installation.install_command(f"tensorflow-text=={release}.*"),
             ) from error
     try:
         return _loaded(module)
