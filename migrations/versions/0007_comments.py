@@ -49,11 +49,28 @@ BEGIN
 END
 $$
 """
+PARTITIONS = r"""
+DO $$
+DECLARE
+    part record;
+BEGIN
+    FOR part IN
+        SELECT c.relname AS name, p.relname AS whole, substring(c.relname FROM '\d+$') AS embedder
+        FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent
+        WHERE p.oid IN ('tagdb.text_vector'::regclass, 'tagdb.tag_vector'::regclass)
+    LOOP
+        EXECUTE format('COMMENT ON TABLE tagdb.%I IS %L', part.name,
+            format('the part of %s that embedder %s made', part.whole, part.embedder));
+    END LOOP;
+END
+$$
+"""
 
 
 def upgrade() -> None:
     """Write the comments."""
     op.execute(FORGET_OURS)
+    op.execute(PARTITIONS)
     for kind, comments in (("TABLE", TABLES), ("COLUMN", COLUMNS)):
         for name, comment in comments.items():
             op.execute(f"COMMENT ON {kind} tagdb.{name} IS '{comment.replace(chr(39), chr(39) * 2)}'")

@@ -9,7 +9,8 @@ CREATE TABLE tagdb.{relation}_{embedder} (
     LIKE tagdb.{relation} INCLUDING ALL,
     CONSTRAINT {relation}_{embedder}_dim_check CHECK (vector_dims(embedding) = {dim})
 );
-ALTER TABLE tagdb.{relation} ATTACH PARTITION tagdb.{relation}_{embedder} FOR VALUES IN ({embedder})
+ALTER TABLE tagdb.{relation} ATTACH PARTITION tagdb.{relation}_{embedder} FOR VALUES IN ({embedder});
+COMMENT ON TABLE tagdb.{relation}_{embedder} IS 'the part of {relation} that embedder {embedder} made'
 
 -- name: unused
 -- Embedders that are neither chosen nor active, or no longer there, and still have partitions.

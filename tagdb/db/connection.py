@@ -143,6 +143,12 @@ class Session:
         self.connection = connection
         self.patience = patience
 
+    @property
+    def codec(self) -> str | None:
+        """Python's name of the encoding that the database keeps text in, None where that has every letter."""
+        encoding = self.cursor().connection.info.parameter_status("server_encoding") or "UTF8"
+        return None if encoding in ("UTF8", "SQL_ASCII") else psycopg2.extensions.encodings.get(encoding)
+
     @contextmanager
     def transaction(self, *, read_only: bool = False) -> Iterator[None]:
         """Run statements as one transaction: all of them take effect, or none; inside another one, as its part."""

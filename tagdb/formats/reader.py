@@ -29,7 +29,8 @@ class Reader:
     """The batches of one recognised file, to be iterated over once.
 
     A batch ends after `batch_records` records or about 16 million characters, whichever comes first. With
-    `strict` the first record that cannot be taken ends the reading with InputRefused.
+    `strict` the first record that cannot be taken ends the reading with InputRefused. Where there is a `codec`, records
+    whose texts it cannot write are not taken.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Reader:
         records: Iterable[Record],
         *,
         strict: bool = False,
+        codec: str | None = None,
         batch_records: int = BATCH_RECORDS,
     ) -> None:
         self.recognised = recognised
@@ -46,6 +48,7 @@ class Reader:
         self._records = records
         self._take = self._take_question if "question" in recognised.provides else self._take_tag
         self._strict = strict
+        self._codec = codec
         self._batch_records = batch_records
         self._place = 0
         self._characters = 0
@@ -77,14 +80,25 @@ class Reader:
         question = question_id(id_text)
         tags = " ".join(tag_list(tags_text))
         created_at = instant(created_text) if created_text else None
+        self._require_storable(title, tags, label)
         rows.questions.append((question, self._place, title.strip() or None, label or None, created_at))
         rows.tag_lists.append(tags)
         self._place += 1
         self._characters += len(title) + len(tags_text) + len(label)
 
     def _take_tag(self, rows: Rows, fields: Fields) -> None:
-        rows.tags.append((question_id(fields[0]), self._place, single_tag(fields[2])))
+        question, tag = question_id(fields[0]), single_tag(fields[2])
+        self._require_storable(tag)
+        rows.tags.append((question, self._place, tag))
         self._place += 1
+
+    def _require_storable(self, *texts: str) -> None:
+        if self._codec is None:
+            return
+        try:
+            "".join(texts).encode(self._codec)
+        except UnicodeEncodeError:
+            raise Unfit(Reason.NOT_STORABLE) from None
 
     def _refuse(self, rows: Rows, line: int, raw: bytes, reason: Reason) -> None:
         shown = excerpt(raw)

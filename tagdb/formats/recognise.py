@@ -52,6 +52,7 @@ def recognise(
     format: str | None = None,  # noqa: A002
     columns: Columns | None = None,
     strict: bool = False,
+    codec: str | None = None,
     batch_records: int = BATCH_RECORDS,
 ) -> Reader:
     """Find out what a source holds, and how to read it.
@@ -61,6 +62,7 @@ def recognise(
         format: one of `FORMATS`, to take the source for that and nothing else; None to recognise it.
         columns: the user's choice of columns, for tables.
         strict: refuse the file at its first bad record, instead of reporting the record and reading on.
+        codec: Python's name of the encoding that all texts have to fit into; None where any does.
         batch_records: how many records make a batch.
 
     Raises:
@@ -78,7 +80,7 @@ def recognise(
         raise InputRefused(f"{source.name} is not XML; it begins with: {excerpt(source.head)}", hint=_WITHOUT_FORMAT)
     else:
         recognised, records = _recognise_table(source, format, columns)
-    return Reader(source.name, recognised, records, strict=strict, batch_records=batch_records)
+    return Reader(source.name, recognised, records, strict=strict, codec=codec, batch_records=batch_records)
 
 
 def _refuse_foreign(source: Source) -> None:

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     RECORD_TOO_LONG = "record over 16 MiB"
     NUL_BYTE = "NUL byte"
     INVALID_UTF8 = "invalid UTF-8"
+    NOT_STORABLE = "a letter that the database's encoding lacks"
     FILE_CUT_SHORT = "file cut short"
 
 

@@ -81,7 +81,9 @@ def import_files(
             empty = set(made)
             for name in files:
                 with formats.open_source(name) as opened:
-                    reader = formats.recognise(opened, format=format, columns=columns, strict=strict)
+                    reader = formats.recognise(
+                        opened, format=format, columns=columns, strict=strict, codec=session.codec
+                    )
                     reporter.say(reader.recognised.description)
                     with reporter.step(f"reading {opened.name}", opened.size_bytes, "bytes") as progress:
                         _stage(session, opened, reader, result, progress)

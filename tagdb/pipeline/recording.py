@@ -38,7 +38,9 @@ def recorded(session: Session, command: str, args: Mapping[str, Any]) -> Iterato
     """
     counts = Counts()
     session.execute("run.close_killed")
-    run = session.scalar("run.start", command=command, args=_json({k: v for k, v in args.items() if v is not None}))
+    codec = session.codec
+    given = {key: value for key, value in args.items() if value is not None}
+    run = session.scalar("run.start", command=command, args=_json(given, codec))
     try:
         with ending_on_sigterm():
             yield counts
@@ -46,12 +48,12 @@ def recorded(session: Session, command: str, args: Mapping[str, Any]) -> Iterato
         counts.detail["error"] = shortening.cut(config.redact(str(error)))
         status = "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed"
         with suppress(TagdbError):  # what went wrong first is what has to be told
-            _finish(session, run, status, counts)
+            _finish(session, run, status, counts, codec)
         raise
-    _finish(session, run, "done", counts)
+    _finish(session, run, "done", counts, codec)
 
 
-def _finish(session: Session, run: int, status: str, counts: Counts) -> None:
+def _finish(session: Session, run: int, status: str, counts: Counts, codec: str | None) -> None:
     session.execute(
         "run.finish",
         id=run,
@@ -60,11 +62,11 @@ def _finish(session: Session, run: int, status: str, counts: Counts) -> None:
         written=counts.written,
         skipped=sum(counts.skipped.values()),
         failed=counts.failed,
-        detail=_json({**counts.detail, "skipped": counts.skipped}),
+        detail=_json({**counts.detail, "skipped": counts.skipped}, codec),
     )
 
 
-def _json(value: Mapping[str, Any]) -> str:
-    """Write JSON that `jsonb` takes: file names and messages may hold what PostgreSQL's text cannot."""
+def _json(value: Mapping[str, Any], codec: str | None) -> str:
+    """Write JSON that `jsonb` takes: file names and messages may hold what PostgreSQL's text, in `codec`, cannot."""
     text = json.dumps(value, ensure_ascii=False).replace("\\u0000", "\N{REPLACEMENT CHARACTER}")
-    return text.encode(errors="replace").decode()
+    return text.encode(codec or "utf-8", errors="replace").decode(codec or "utf-8")

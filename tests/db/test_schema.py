@@ -105,3 +105,18 @@ def test_routines_come_back_when_the_version_installs_others(database: Database)
     assert schema.migrate(database) is True
     with database.session() as session:
         assert session.rows_of("SELECT * FROM tagdb.embedding", {}) == []
+
+
+def test_everything_in_the_schema_says_what_it_is(database: Database) -> None:
+    with database.session() as session:
+        stored.new_embedder(session, "small", dim=256)
+    silent = stored.column(
+        database,
+        "SELECT relname FROM pg_class WHERE relnamespace = 'tagdb'::regnamespace AND relkind IN ('r', 'p', 'v') "
+        "AND obj_description(oid, 'pg_class') IS NULL UNION ALL "
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'tagdb'::regnamespace "
+        "AND obj_description(oid, 'pg_proc') IS NULL",
+    )
+    assert silent == []
+    said = stored.column(database, "SELECT obj_description('tagdb.nearest_tags'::regproc, 'pg_proc')")
+    assert str(said[0]).startswith("The k tags nearest to a tag, by cosine distance of their centroids.")
