@@ -48,7 +48,8 @@ PRESERVED = (
 )
 
 
-def _alembic(database: Database, command: str, *arguments: str) -> None:
+def alembic_command(database: Database, command: str, *arguments: str) -> None:
+    """Run a command of alembic's on the database."""
     settings = alembic.config.Config()
     settings.set_main_option("script_location", str(resources.folder("migrations")))
     with database.engine.connect() as connection, schema.exclusive(connection):
@@ -56,10 +57,10 @@ def _alembic(database: Database, command: str, *arguments: str) -> None:
         getattr(alembic.command, command)(settings, *arguments)
 
 
-def _old(database: Database, vectors: Sequence[int]) -> None:
+def old(database: Database, vectors: Sequence[int]) -> None:
     """Fill a database of revision 0001; the n-th embedder has so many vectors: the first is active, the last chosen."""
-    stored.run(database, "CREATE EXTENSION vector")
-    _alembic(database, "upgrade", "0001")
+    stored.run(database, "CREATE EXTENSION IF NOT EXISTS vector")
+    alembic_command(database, "upgrade", "0001")
     stored.run(
         database,
         *(
@@ -71,7 +72,8 @@ def _old(database: Database, vectors: Sequence[int]) -> None:
     )
 
 
-def _content(database: Database) -> list[list[tuple[object, ...]]]:
+def content(database: Database) -> list[list[tuple[object, ...]]]:
+    """Return what no upgrade may change."""
     return [[tuple(row) for row in stored.rows(database, query)] for query in PRESERVED]
 
 
@@ -88,11 +90,11 @@ def _files(database: Database) -> dict[str, object]:
 def test_upgrade_loses_nothing_and_copies_no_table(
     empty_database: Database, vectors: tuple[int, ...], kept: dict[int, int]
 ) -> None:
-    _old(empty_database, vectors)
-    before, files = _content(empty_database), _files(empty_database)
+    old(empty_database, vectors)
+    before, files = content(empty_database), _files(empty_database)
     assert len(before[0]) == sum(vectors)
     assert schema.migrate(empty_database) is True
-    assert _content(empty_database) == before
+    assert content(empty_database) == before
     after = _files(empty_database)
     largest = max(kept, key=lambda embedder: kept[embedder], default=None)
     for relation in ("text_vector", "tag_vector"):
@@ -102,11 +104,11 @@ def test_upgrade_loses_nothing_and_copies_no_table(
         if largest:
             assert after[f"{relation}_{largest}"] == files[relation]
             assert after[f"{relation}_{largest}_pkey"] == files[f"{relation}_pkey"]
-    _alembic(empty_database, "check")
+    alembic_command(empty_database, "check")
 
 
 def test_upgraded_database_works_and_keeps_its_rules(empty_database: Database) -> None:
-    _old(empty_database, (6, 2))
+    old(empty_database, (6, 2))
     schema.migrate(empty_database)
     assert len(stored.rows(empty_database, "SELECT * FROM tagdb.nearest_questions(102, 9)")) == 5
     assert len(stored.rows(empty_database, "SELECT * FROM tagdb.nearest_tags('tag1', 9)")) == 5
@@ -157,34 +159,34 @@ def test_preset_of_before_is_one_still(empty_database: Database) -> None:
 
 
 def test_downgrade_keeps_the_vectors_of_all_embedders(empty_database: Database) -> None:
-    _old(empty_database, (5, 3))
-    before = _content(empty_database)
+    old(empty_database, (5, 3))
+    before = content(empty_database)
     schema.migrate(empty_database)
-    _alembic(empty_database, "downgrade", "0001")
-    assert _content(empty_database) == before
+    alembic_command(empty_database, "downgrade", "0001")
+    assert content(empty_database) == before
     column = "attrelid = 'tagdb.classifier_weight'::regclass AND attname = 'coef'"
     assert stored.column(empty_database, f"SELECT attstorage FROM pg_attribute WHERE {column}") == ["p"]
     assert schema.migrate(empty_database) is True
-    assert _content(empty_database) == before
+    assert content(empty_database) == before
 
 
 def test_downgrade_is_refused_where_other_dimensions_are(database: Database) -> None:
     with database.session() as session:
         stored.new_embedder(session, "small", dim=256)
     with pytest.raises(SchemaMismatch, match="other dimensions than 1,024, as of small") as refused:
-        _alembic(database, "downgrade", "0001")
+        alembic_command(database, "downgrade", "0001")
     assert "tagdb embedder use" in (refused.value.hint or "")
     with database.session() as session:
         assert schema.current_revision(session) == schema.head()
 
 
 def test_view_of_the_users_own_is_named_before_it_breaks(empty_database: Database) -> None:
-    _old(empty_database, (5,))
+    old(empty_database, (5,))
     stored.run(empty_database, "CREATE VIEW public.mine AS SELECT question_id FROM tagdb.embedding")
-    before = _content(empty_database)
+    before = content(empty_database)
     with pytest.raises(SchemaMismatch, match=r"views of your own .*: mine") as refused:
         schema.migrate(empty_database)
     assert refused.value.hint is not None
-    assert _content(empty_database) == before
+    assert content(empty_database) == before
     stored.run(empty_database, "DROP VIEW public.mine")
     assert schema.migrate(empty_database) is True
