@@ -38,6 +38,7 @@ On your own data: [bold]tagdb import[/bold] FILE, [bold]tagdb sync[/bold], [bold
 Then read the table labels.
 """
 
+_LONGEST_HINT = 20_000  # what is to be typed next may hold a query, and is of no use in part
 _EPILOG = (
     "The database is that of --db-url, TAGDB_DATABASE_URL, DATABASE_URL or PGHOST/PGHOSTADDR/PGSERVICE, in this order; "
     "without any of them tagdb runs a PostgreSQL of its own. "
@@ -62,7 +63,7 @@ class _Boundary(TyperGroup):
                 traceback.print_exc()
             reporting.say(f"error: {error}")
             if error.hint:
-                reporting.say(f" next: {error.hint}")
+                reporting.say(f" next: {error.hint}", longest=_LONGEST_HINT)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             reporting.say("stopped")

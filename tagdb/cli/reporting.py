@@ -26,10 +26,10 @@ def reporter() -> Reporter:
     return _Bars() if sys.stderr.isatty() else _Lines()
 
 
-def say(message: str) -> None:
+def say(message: str, *, longest: int = shortening.LONGEST_MESSAGE) -> None:
     """Print one line to stderr; with --verbose, after the time."""
     now = f"{datetime.now().astimezone().isoformat(timespec='seconds')} " if verbosity.verbose else ""
-    typer.echo(now + shortening.cut(message), err=True)
+    typer.echo(now + shortening.cut(message, longest), err=True)
 
 
 class _Warnings(Silent):

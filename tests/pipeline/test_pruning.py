@@ -25,6 +25,9 @@ def test_the_next_sync_still_knows_the_last_one(synced: World, looks: list[Moved
     for number in range(3):
         synced.put({number: f"other{number}"})
         synced.sync()
+    synced.remove(7)
+    synced.sync()  # the last one embeds nothing, and so tells no rate
+    assert "fingerprints" in synced.last_run()["detail"]
     rate = "SELECT count(*) FROM tagdb.run WHERE detail->>'texts_per_second' IS NOT NULL"
     synced.run(
         f"{OLD}; INSERT INTO tagdb.run (command, args, status, started_at) "
