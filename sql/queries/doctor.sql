@@ -47,11 +47,9 @@ SET LOCAL statement_timeout = '10s'
 
 -- name: extension
 SELECT e.extversion AS version, quote_ident(n.nspname) AS schema, quote_ident(current_user) AS quoted_role,
-    current_setting('search_path') AS search_path, pg_type_is_visible(t.oid) AS visible,
+    has_schema_privilege(n.oid, 'USAGE') AS usable,
     CAST(string_to_array(substring(e.extversion FROM '^[0-9.]+'), '.') AS integer[]) >= ARRAY[0, 8] AS new_enough
-FROM pg_extension e
-JOIN pg_namespace n ON n.oid = e.extnamespace
-JOIN pg_type t ON t.typname = 'vector' AND t.typnamespace = e.extnamespace
+FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 WHERE e.extname = 'vector'
 
 -- name: settings

@@ -72,16 +72,15 @@ def rights(session: Session, _database: Database) -> Iterator[Finding]:
 
 
 def extension(session: Session, _database: Database) -> Iterator[Finding]:
-    """Look at whether pgvector is there, new enough, and found by this session."""
+    """Look at whether pgvector is there, new enough, and within reach of this role."""
     row = session.row("doctor.extension")
     if row is None:
         yield problem("extension", "pgvector is not in this database", "CREATE EXTENSION vector")
     elif not row.new_enough:
         yield problem("extension", f"pgvector {row.version}; tagdb needs 0.8", "ALTER EXTENSION vector UPDATE")
-    elif not row.visible:
-        found = f"pgvector {row.version} is in schema {row.schema}, which this session's search_path leaves out"
-        mend = f"ALTER ROLE {row.quoted_role} SET search_path = {row.search_path}, {row.schema}"
-        yield problem("extension", found, mend)
+    elif not row.usable:
+        found = f"pgvector {row.version} is in schema {row.schema}, which this role may not use"
+        yield problem("extension", found, f"GRANT USAGE ON SCHEMA {row.schema} TO {row.quoted_role}")
     else:
         yield ok("extension", f"pgvector {row.version} in schema {row.schema}")
 
