@@ -54,16 +54,16 @@ SELECT bit_xor(hashtidextended(place, writer)) AS one_half, bit_xor(hashtidexten
 FROM (WITH apart AS (SELECT) SELECT place, writer FROM {versions} v) w
 
 -- name: stage_bands
-CREATE TEMP TABLE band_now AS SELECT * FROM ({bands}) b
+CREATE TEMP TABLE band_now AS SELECT * FROM {bands} b
 
 -- name: any_moved
 SELECT EXISTS (
     SELECT
-    FROM ({bands}) n FULL JOIN tagdb.source_band b USING (band)
+    FROM {bands} n FULL JOIN tagdb.source_band b USING (band)
     WHERE (n.one_half, n.other_half) IS DISTINCT FROM (b.one_half, b.other_half))
 
 -- name: unmoved_since
-SELECT (SELECT row(one_half, other_half) FROM ({whole}) w)
+SELECT (SELECT row(one_half, other_half) FROM {whole} w)
     = (SELECT row(bit_xor(one_half), bit_xor(other_half)) FROM band_now)
 
 -- name: stage_moved_bands
@@ -98,7 +98,7 @@ ANALYZE moved
 (SELECT l.* FROM moved JOIN tagdb.labels l USING (question_id))
 
 -- name: fingerprint
-SELECT concat_ws(' ', one_half, other_half) FROM ({whole}) w
+SELECT concat_ws(' ', one_half, other_half) FROM {whole} w
 
 -- name: bands_fingerprint
 -- A hash of an integer folds it to 32 bits; that of a number takes all of its digits.

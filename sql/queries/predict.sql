@@ -5,11 +5,10 @@ SELECT c.id, c.name, c.classes, c.settings, c.embedder_id, e.name AS embedder, e
 FROM tagdb.classifier c JOIN tagdb.embedder e ON e.id = c.embedder_id
 WHERE c.active
 
--- name: create_stale
+-- name: stale
 -- Questions whose label is missing, of another classifier, or of a text the question no longer has; and with no text,
 -- labels of questions that have no vector to predict from: it may be new text not yet embedded, or nothing to embed.
 -- Both tables in the order of their keys: merging them takes a third of the time of hashing them.
-CREATE UNLOGGED TABLE tagdb.stale_label AS
 SELECT question_id, CASE WHEN w.id IS NULL THEN q.text_id END AS text_id, l.question_id IS NOT NULL AS labelled
 FROM (SELECT question_id, text_id FROM {questions} q ORDER BY question_id) q
 FULL JOIN (SELECT question_id, classifier_id, text_id FROM {labels} l ORDER BY question_id) l USING (question_id)
@@ -21,6 +20,9 @@ LEFT JOIN (
 WHERE CASE
     WHEN q.text_id IS NULL OR w.id IS NOT NULL THEN l.question_id IS NOT NULL
     ELSE (l.classifier_id, l.text_id) IS DISTINCT FROM (CAST({classifier} AS integer), q.text_id) END
+
+-- name: create_stale
+CREATE UNLOGGED TABLE tagdb.stale_label AS SELECT * FROM {stale} s
 
 -- name: count_stale
 SELECT count(text_id) AS stale, count(*) - count(text_id) AS unfounded FROM tagdb.stale_label
@@ -96,13 +98,4 @@ DROP TABLE IF EXISTS tagdb.stale_label, tagdb.stale_text, tagdb.scored_text
 ANALYZE tagdb.labels
 
 -- name: count_due
--- As create_stale, without what is to be removed.
-SELECT count(*)
-FROM (SELECT question_id, text_id FROM tagdb.question ORDER BY question_id) q
-LEFT JOIN (SELECT question_id, classifier_id, text_id FROM tagdb.labels ORDER BY question_id) l USING (question_id)
-LEFT JOIN (
-    SELECT t.id
-    FROM tagdb.text t
-    WHERE NOT EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = t.id AND v.embedder_id = :embedder)
-) w ON w.id = q.text_id
-WHERE w.id IS NULL AND (l.classifier_id, l.text_id) IS DISTINCT FROM (CAST(:classifier AS integer), q.text_id)
+SELECT count(*) FROM {stale} s

@@ -25,8 +25,19 @@ SELECT id, command, started_at, finished_at, read, written, skipped, failed,
     CASE WHEN status = 'running' AND NOT pg_is_in_recovery() AND id NOT IN (
         SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = 1952540530 AND objsubid = 2
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
-    THEN 'killed' ELSE status END AS status
+    THEN 'killed' ELSE status END AS status, detail->>'error' AS error
 FROM tagdb.run ORDER BY id DESC LIMIT 1
+
+-- name: last_failure
+-- The last sync, or else the last command of all, if that is how it ended; one that runs now has not ended.
+SELECT command, detail->>'error' AS error
+FROM (
+    (SELECT * FROM tagdb.run WHERE command = 'sync' AND status <> 'running' ORDER BY id DESC LIMIT 1)
+    UNION ALL
+    (SELECT * FROM tagdb.run WHERE status <> 'running' ORDER BY id DESC LIMIT 1)
+) r
+WHERE status = 'failed'
+ORDER BY command = 'sync' DESC LIMIT 1
 
 -- name: prune
 -- All but what the next sync goes by: the last one that left nothing to do, and the last ones that tell the rate.

@@ -32,20 +32,32 @@ ANALYZE joining, left_tag, left_vector
 -- Members and centroids are read one after the other and have to be of one moment.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
 
--- name: stage_members
+-- name: members
 -- The sum over a hash of every (question, text) pair tells whether a centroid still has the same members. The question is
 -- the seed: all 64 bits of it count, while of the other argument 32 do, which tagdb's own numbers of texts fit into. A
 -- WITH, though empty, keeps the planner from joining the tags first, which are more, and then looking each one's text up.
-CREATE TEMP TABLE tag_now ON COMMIT DROP AS
 SELECT st.tag, CAST(sum(q.pair) % 9223372036854775808 AS bigint) AS members
 FROM tagdb.source_tag st
 JOIN (
     WITH apart AS (SELECT)
     SELECT q.question_id, hashint8extended(q.text_id, q.question_id) AS pair
-    FROM tagdb.question q JOIN tagdb.text_vector v ON v.text_id = q.text_id AND v.embedder_id = :embedder
+    FROM tagdb.question q JOIN tagdb.text_vector v ON v.text_id = q.text_id AND v.embedder_id = {embedder}
 ) q USING (question_id)
 WHERE st.tag IS NOT NULL
 GROUP BY st.tag
+
+-- name: stage_members
+CREATE TEMP TABLE tag_now ON COMMIT DROP AS SELECT * FROM {members} m
+
+-- name: difference
+-- Tags whose centroid is missing or of other members; and, without members, those that no question has any more.
+SELECT tag, n.members
+FROM {now} n
+FULL JOIN (SELECT tag, members FROM tagdb.tag_vector WHERE embedder_id = {embedder}) t USING (tag)
+WHERE n.members IS NULL OR t.members IS NULL OR (CAST(t.members AS numeric) - n.members) % 9223372036854775808 <> 0
+
+-- name: count_due
+SELECT count(*) FROM {difference} d
 
 -- name: delete_gone
 DELETE FROM tagdb.tag_vector t
@@ -53,11 +65,7 @@ WHERE t.embedder_id = :embedder AND NOT EXISTS (SELECT FROM tag_now n WHERE n.ta
 
 -- name: create_stale
 -- Unlogged and not temporary: parallel workers cannot read temporary tables. It lives for one transaction.
-CREATE UNLOGGED TABLE tagdb.stale_tag AS
-SELECT n.tag, n.members
-FROM tag_now n
-LEFT JOIN tagdb.tag_vector t ON t.embedder_id = :embedder AND t.tag = n.tag
-WHERE t.members IS NULL OR (CAST(t.members AS numeric) - n.members) % 9223372036854775808 <> 0
+CREATE UNLOGGED TABLE tagdb.stale_tag AS SELECT tag, members FROM {difference} d WHERE members IS NOT NULL
 
 -- name: moves_tell
 -- Whether the staged moves are all that has changed since centroids were current: where texts are tag lists and no tag,

@@ -35,22 +35,28 @@ def status(
 
     picture = use_case.status(opening.open_database(db_url, reporter()))
     print_json(picture.as_json()) if json else _print(picture)
-    if check and not picture.current:
-        raise CheckFailed("not everything is current", hint="tagdb sync")
+    if check and picture.reasons:
+        raise CheckFailed(f"not everything is current: {_why(picture)}", hint=picture.reasons[0].next)
+
+
+def _why(picture: Status) -> str:
+    return "; ".join(reason.why for reason in picture.reasons)
 
 
 def _print(picture: Status) -> None:
     switching = f" (switching to {picture.switching_to})" if picture.switching_to else ""
     failures = shortening.named([f"{count:,} {reason}" for reason, count in picture.failures.items()])
-    last = picture.last_run
+    changes = f"{picture.new:,} new, {picture.changed:,} changed, {picture.gone:,} gone"
     facts = {
-        "what is embedded": picture.source or "nothing yet: tagdb import, then tagdb sync",
-        "questions": f"{picture.rows:,} ({picture.new:,} new, {picture.changed:,} changed, {picture.gone:,} gone)",
+        "what is embedded": picture.source or "nothing",
+        "read from": shortening.named(picture.tables) or None,
+        "questions": f"{picture.rows:,} ({changes if picture.compared else 'stored; not compared'})",
         "distinct texts": picture.texts,
         "  embedded": f"{picture.embedded:,}" + (f" ({picture.truncated:,} truncated)" if picture.truncated else ""),
         "  due": picture.due,
         "  without a vector": f"{picture.failed:,}" + (f" ({failures})" if failures else ""),
         "tags": picture.tags,
+        "tags due": picture.tags_due,
         "labelled questions": picture.labelled,
         "labels due": picture.stale,
         "embedder": f"{picture.embedder or '–'}{switching}",
@@ -60,7 +66,11 @@ def _print(picture: Status) -> None:
         size = f"{index.bytes / 2**20:,.0f} MB on {index.vectors:,} vectors"
         where = index.relation if index.active else f"{index.relation} after the switch"
         facts[f"index on {where}"] = size if index.built else f"none ({index.vectors:,} vectors)"
-    if last:
-        facts["last run"] = f"{last['command']} at {last['started_at']:%Y-%m-%d %H:%M:%S}: {last['status']}"
+    if last := picture.last_run:
+        error = f", {last['error']}" if last["error"] else ""
+        facts["last run"] = f"{last['command']} at {last['started_at']:%Y-%m-%d %H:%M:%S}: {last['status']}{error}"
     print_facts(facts)
-    typer.echo("everything is current" if picture.current else "not current: tagdb sync")
+    if picture.current:
+        typer.echo("everything is current")
+    else:
+        typer.echo(f"not current: {_why(picture)}\nnext: {picture.reasons[0].next}")

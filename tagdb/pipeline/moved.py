@@ -141,7 +141,8 @@ def _of_keys(query: str, keys: Iterable[tuple[str, str]]) -> str:
     """Put a query together that reads the fingerprints of tables, each named with what its bands are made of."""
     parts = queries.topic("moved")
     versions = " UNION ALL ".join(parts["versions"].format(name=name, key=key, bits=BAND_BITS) for name, key in keys)
-    return parts[query].format(**{name: parts[name].format(versions=f"({versions})") for name in ("bands", "whole")})
+    bands, whole = (f"({parts[name].format(versions=f'({versions})')})" for name in ("bands", "whole"))
+    return parts[query].format(bands=bands, whole=whole)
 
 
 def _last_sync(session: Session, views: str, max_tokens: int) -> Mapping[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tagdb.db import queries
@@ -12,6 +13,9 @@ from tagdb.pipeline import moved, scoring
 from tagdb.pipeline.locking import exclusive
 from tagdb.pipeline.moved import Look, Moved
 from tagdb.pipeline.recording import recorded
+
+
+_EVERYTHING = {"questions": "tagdb.question", "labels": "tagdb.labels", "texts": "tagdb.text"}
 
 
 @dataclass(frozen=True)
@@ -86,9 +90,19 @@ def write_labels(session: Session, look: Look = moved.NO_LOOK) -> PredictResult 
     return PredictResult(classifier.name, due.stale, due.unfounded)
 
 
+def count_due(session: Session, embedder: int, classifier: int) -> int:
+    """Return how many labels `write_labels` would write or remove; nothing is written."""
+    due: int = session.rows_of(_query("count_due", embedder, classifier, _EVERYTHING), {})[0][0]
+    return due
+
+
 def _create_stale(session: Session, embedder: int, classifier: int, look: Look) -> None:
-    relations = {"questions": "tagdb.question", "labels": "tagdb.labels", "texts": "tagdb.text"}
+    relations = _EVERYTHING
     if look.moved is Moved.SOME and moved.as_before(session, look, moved.LABELS):
         relations = {name: queries.topic("moved")[f"moved_{name}"] for name in relations}
-    statement = queries.topic("predict")["create_stale"]
-    session.run_script(statement.format(embedder=embedder, classifier=classifier, **relations))
+    session.run_script(_query("create_stale", embedder, classifier, relations))
+
+
+def _query(name: str, embedder: int, classifier: int, relations: Mapping[str, str]) -> str:
+    parts = queries.topic("predict")
+    return parts[name].format(stale=f"({parts['stale'].format(embedder=embedder, classifier=classifier, **relations)})")

@@ -8,7 +8,7 @@ Where it is known that no other question has moved (see `moved`), those pairs te
 
 from __future__ import annotations
 
-from tagdb.db import source
+from tagdb.db import queries, source
 from tagdb.db.connection import Session
 from tagdb.pipeline import moved
 from tagdb.pipeline.embedders import StoredEmbedder
@@ -59,9 +59,9 @@ def refresh(session: Session, embedder: StoredEmbedder, look: Look = moved.NO_LO
             removed = session.execute("tag_vectors.delete_left", embedder=embedder.id)
             session.execute("tag_vectors.create_stale_moved", embedder=embedder.id)
         else:
-            session.execute("tag_vectors.stage_members", embedder=embedder.id)
+            session.run_script(_query("stage_members", embedder.id))
             removed = session.execute("tag_vectors.delete_gone", embedder=embedder.id)
-            session.execute("tag_vectors.create_stale", embedder=embedder.id)
+            session.run_script(_query("create_stale", embedder.id, now="tag_now"))
         stale: int = session.scalar("tag_vectors.count_stale")
         if stale:
             session.execute("tag_vectors.analyze_stale")
@@ -73,6 +73,21 @@ def refresh(session: Session, embedder: StoredEmbedder, look: Look = moved.NO_LO
     if stale:
         session.execute("tag_vectors.analyze")
     return stale, removed
+
+
+def count_due(session: Session, embedder: int) -> int:
+    """Return how many centroids `refresh` would renew or remove; nothing is written."""
+    members = queries.topic("tag_vectors")["members"].format(embedder=embedder)
+    due: int = session.rows_of(_query("count_due", embedder, now=f"({members})"), {})[0][0]
+    return due
+
+
+def _query(name: str, embedder: int, *, now: str = "") -> str:
+    """Put together what takes all checksums, or what compares with those that `now` says."""
+    parts = queries.topic("tag_vectors")
+    members = parts["members"].format(embedder=embedder)
+    difference = parts["difference"].format(embedder=embedder, now=now)
+    return parts[name].format(members=f"({members})", difference=f"({difference})")
 
 
 def _moves_tell(session: Session, embedder: StoredEmbedder, look: Look) -> bool:

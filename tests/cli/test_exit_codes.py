@@ -27,7 +27,7 @@ def test_0_and_4_tell_whether_everything_is_current(world: Database) -> None:
     behind = tagdb("status", "--check")
     assert behind.exit_code == 4
     assert re.search(r"labels due +60\n", behind.stdout)
-    assert behind.stderr.endswith("error: not everything is current\n next: tagdb sync\n")
+    assert behind.stderr.endswith("error: not everything is current: 60 labels due\n next: tagdb sync\n")
     done("predict")
     assert "everything is current" in done("status", "--check").stdout
     stored.run(world, "INSERT INTO questions (id, title) VALUES (500, 'one more')")

@@ -70,8 +70,8 @@ def _stage(session: Session, *, old: bool) -> None:
 def _equal(session: Session, halves: Sequence[str] = ("one_half", "other_half")) -> tuple[int, list[int]]:
     """Return how many fingerprints are as before, and how many are in each 16 bits of them."""
     lanes = ", ".join(_LANE.format(half=half, place=place) for half in halves for place in range(0, 64, 16))
-    whole, *parts = session.rows_of(_EQUAL.format(lanes=lanes), {})[0]
-    return whole, parts
+    found = [int(count) for count in session.rows_of(_EQUAL.format(lanes=lanes), {})[0]]
+    return found[0], found[1:]
 
 
 def test_two_transactions_that_exchange_their_rows_are_told_apart(database: Database) -> None:

@@ -73,7 +73,7 @@ def test_status_says_the_same_without_comparing(synced: World, monkeypatch: pyte
     assert status.status(synced.database) == short
     assert (short.rows, short.labelled, short.stale) == (10, 10, 0)
     monkeypatch.undo()
-    monkeypatch.delattr(status, "_count_changes")
+    monkeypatch.delattr(status, "_readable")
     assert status.status(synced.database) == short
 
 

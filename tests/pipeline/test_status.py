@@ -30,15 +30,16 @@ def world(database: Database, tiny_embedder: Path, monkeypatch: pytest.MonkeyPat
 
 def _counts(picture: Status) -> dict[str, Any]:
     """What is not zero."""
-    names = ("rows", "new", "changed", "gone", "texts", "embedded", "truncated", "due", "failed", "tags")
+    names = ("rows", "new", "changed", "gone", "texts", "embedded", "truncated", "due", "failed", "tags", "tags_due")
     counts = {name: getattr(picture, name) for name in (*names, "labelled", "stale", "current")}
     return {name: value for name, value in counts.items() if value}
 
 
-def test_database_without_a_source_is_empty_and_not_wrong(database: Database) -> None:
+def test_database_without_a_source_is_empty_and_not_current(database: Database) -> None:
     picture = status(database)
     assert (picture.source, picture.embedder, picture.classifier, picture.last_run) == (None, None, None, None)
-    assert _counts(picture) == {"current": True}
+    assert _counts(picture) == {}
+    assert [reason.why for reason in picture.reasons] == ["nothing was ever synced"]
     json.dumps(picture.as_json())
 
 
@@ -56,6 +57,7 @@ def test_each_edit_is_counted_as_what_it_is(world: World) -> None:
         "texts": 14,
         "embedded": 14,
         "tags": 9,
+        "tags_due": 5,
     }
     before = world.versions()
     status(world.database)

@@ -105,7 +105,7 @@ def test_tags_of_the_questions_that_moved_are_all_that_is_looked_at(filled: Worl
     del tags[3]
     filled.sync()
     assert "tag_vectors.stage_moves" in executed
-    assert "tag_vectors.stage_members" not in executed
+    assert "tag_vectors.delete_gone" not in executed
     assert_right_centroids(filled, tags)
     filled.run("UPDATE questions SET title = 'no text of ours' WHERE id = 70")
     filled.sync()
@@ -126,7 +126,7 @@ def test_tags_with_blanks_are_not_guessed_from_texts(
     tag(after)
     executed.clear()
     filled.sync()
-    assert "tag_vectors.stage_members" in executed
+    assert "tag_vectors.delete_gone" in executed
     assert filled.tag_vectors().keys() >= set(after)
     tags = {**{number: names.split() for number, names in QUESTIONS.items()}, 50: after, 51: ["a", "b"], 52: ["c"]}
     assert_same_centroids(filled.tag_vectors(), expected_centroids(filled, tags), tolerance=1e-6)
@@ -225,7 +225,7 @@ def test_checksum_of_what_is_averaged_is_of_the_same_pairs(
     unlist = "DELETE FROM tags WHERE question_id = 51 AND position = 1"
     filled.sync_while("averaging tags", lambda: filled.run(unlist))
     assert "tag_vectors.create_stale_pairs" in executed
-    assert "tag_vectors.stage_members" not in executed
+    assert "tag_vectors.delete_gone" not in executed
     assert_right_centroids(filled, tags)
 
 
