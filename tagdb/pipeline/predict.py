@@ -14,7 +14,6 @@ from tagdb.pipeline.locking import exclusive
 from tagdb.pipeline.moved import Look, Moved
 from tagdb.pipeline.recording import recorded
 
-
 _EVERYTHING = {"questions": "tagdb.question", "labels": "tagdb.labels", "texts": "tagdb.text"}
 
 

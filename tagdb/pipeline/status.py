@@ -1,4 +1,4 @@
-"""`tagdb status`: one exact picture of how current texts, vectors, tags, labels and indexes are, and why they are not."""
+"""`tagdb status`: one exact picture of how current texts, vectors, tags and labels are, and why they are not."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import pytest
 from tagdb.db.connection import Database
 from tagdb.elmo import Elmo
 from tagdb.pipeline import predict
-from tests.cli.running import done, tagdb
+from tests.cli.running import done, objects, tagdb
 from tests.pipeline import stored
 
 TRAIN = ("train", "--query", stored.LABELLED)
@@ -32,6 +32,26 @@ def test_0_and_4_tell_whether_everything_is_current(world: Database) -> None:
     assert "everything is current" in done("status", "--check").stdout
     stored.run(world, "INSERT INTO questions (id, title) VALUES (500, 'one more')")
     assert tagdb("status", "--check", "--json").exit_code == 4
+
+
+def test_4_with_the_reason_and_what_to_type_next(database: Database) -> None:
+    never = tagdb("status", "--check")
+    assert never.exit_code == 4
+    begin = "tagdb import FILE, or for tables of your own: tagdb sync --source-sql 'SELECT …'"
+    assert never.stdout.endswith(f"not current: nothing was ever synced\nnext: {begin}\n")
+    assert never.stderr.endswith(f"error: not everything is current: nothing was ever synced\n next: {begin}\n")
+    stored.run(database, "CREATE TABLE docs AS SELECT NULL::bigint AS id, 'a' AS text")
+    assert tagdb("sync", "--source-sql", "SELECT id, text FROM docs").exit_code == 1
+    failed = tagdb("status", "--check")
+    assert failed.exit_code == 4
+    fault = "the source has rows without a question_id"
+    assert re.search(rf"last run +sync at .*: failed, {fault}\n", failed.stdout)
+    assert (
+        f"error: not everything is current: the last sync failed: {fault}; nothing was ever synced\n" in failed.stderr
+    )
+    told = objects(tagdb("status", "--json").stdout)[0]
+    assert (told["current"], told["last_run"]["error"]) == (False, fault)
+    assert told["reasons"][0] == {"why": f"the last sync failed: {fault}", "next": "tagdb sync"}
 
 
 def test_1_when_some_rows_failed(database: Database) -> None:
