@@ -15,6 +15,7 @@ import pytest
 from tagdb.db.connection import Database
 from tagdb.elmo import Elmo
 from tagdb.pipeline import predict
+from tagdb.pipeline.locking import exclusive
 from tests.cli.running import done, objects, tagdb
 from tests.pipeline import stored
 
@@ -125,6 +126,31 @@ def test_3_without_a_server_a_schema_or_a_model(empty_database: Database, databa
     model = tagdb("embedder", "use", "no-such-model")
     assert model.exit_code == 3
     assert "there is no embedder 'no-such-model'" in model.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sync",),
+        ("sync", "--dry-run"),
+        ("import", "-"),
+        TRAIN,
+        ("predict",),
+        ("index", "build"),
+        ("index", "drop"),
+        ("embedder", "use", "starter"),
+    ],
+    ids=str,
+)
+def test_5_while_another_one_is_at_work_unless_it_is_waited_for(world: Database, words: tuple[str, ...]) -> None:
+    typed = "id,title,tags\n900,one more,b c\n"
+    with world.session() as session, exclusive(session):
+        for more in ((), ("--wait", "0.2")):
+            busy = tagdb(*words, *more, typed=typed)
+            assert busy.exit_code == 5
+            assert "error: another tagdb is at work on this database (server process" in busy.stderr
+            assert ("waiting for another tagdb (server process" in busy.stderr) == bool(more)
+    assert tagdb(*words, "--wait", "60", typed=typed).exit_code == (1 if words == ("predict",) else 0)
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

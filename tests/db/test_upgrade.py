@@ -125,7 +125,7 @@ def test_upgraded_database_works_and_keeps_its_rules(empty_database: Database) -
 
 
 def test_source_of_before_keeps_its_words(empty_database: Database) -> None:
-    _old(empty_database, (6,))
+    old(empty_database, (6,))
     stored.run(
         empty_database,
         "CREATE TABLE ticket (id bigint, subject text)",
@@ -145,7 +145,7 @@ def test_source_of_before_keeps_its_words(empty_database: Database) -> None:
 
 
 def test_preset_of_before_is_one_still(empty_database: Database) -> None:
-    _old(empty_database, (6,))
+    old(empty_database, (6,))
     stored.run(
         empty_database,
         "CREATE VIEW tagdb.source AS SELECT 1::bigint AS question_id, 'x' AS text",

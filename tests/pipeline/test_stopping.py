@@ -43,6 +43,10 @@ sys.argv = ["tagdb", "sync", "--batch-size", "5", "--quiet"]
 main()
 """
 
+SLOW_TOKENS = SLOW_SYNC.replace("time.sleep(0.1)", "time.sleep(0.001 * sum(map(len, tokenized)))").replace(
+    '"--batch-size", "5", ', ""
+)
+
 
 @pytest.fixture
 def world(database: Database, tiny_embedder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
@@ -89,6 +93,20 @@ def test_killed_syncs_lose_nothing_and_the_next_one_completes_them(world: World,
     assert world.sync().embedded.due == len(QUESTIONS) - kept
     _assert_whole(world, tiny_embedder)
     assert world.rows("SELECT status FROM tagdb.run ORDER BY id") == [("killed",)] * 2 + [("done",)]
+
+
+def test_long_texts_are_committed_from_the_first_seconds_on(world: World) -> None:
+    """All together take a minute and a half of the encoder's time, which a process that is killed must not lose."""
+    long = {number: " ".join(f"w{number * 31 + place}" for place in range(30)) for number in range(3_000)}
+    world.put(long)
+    process = subprocess.Popen([sys.executable, "-c", SLOW_TOKENS], stderr=subprocess.DEVNULL, env=os.environ)
+    wait_until(lambda: world.scalar("SELECT count(*) FROM tagdb.text_vector") > 0, seconds=45)
+    process.kill()
+    process.wait()
+    kept = world.scalar("SELECT count(*) FROM tagdb.text_vector")
+    assert 0 < kept < len(long)
+    wait_until(lambda: not world.scalar("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"))
+    assert world.plan().texts_due == len(long) - kept
 
 
 def test_process_that_is_asked_to_stop_says_so_and_the_next_sync_goes_on(world: World, tiny_embedder: Path) -> None:
