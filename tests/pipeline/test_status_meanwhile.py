@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def test_current_is_what_a_recomputation_finds(world: World, tiny_embedder: Path
     while place < statements:
         world.put({1: f"new{place} shared"}, title=f"new {place}")
         edit = EDITS[table][len(claims) % 3].format(n=place)
-        with _before_statement(place, lambda edit=edit: world.run(edit)) as count:
+        with _before_statement(place, partial(world.run, edit)) as count:
             world.sync()
             statements = count()
         picture = status(world.database)

@@ -10,7 +10,7 @@ import pytest
 from tagdb.db.connection import Database
 from tagdb.errors import InputRefused, TagdbError
 from tagdb.models import Silent
-from tagdb.pipeline import classifiers, embedders, predict, sync
+from tagdb.pipeline import classifiers, comparing, embedders, predict
 from tagdb.pipeline.status import Status, status
 from tagdb.pipeline.sync import Choice
 from tagdb.pipeline.train import TrainSettings, train
@@ -83,7 +83,7 @@ def test_failure_without_words_is_told(world: World, monkeypatch: pytest.MonkeyP
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(sync.comparing, "compare", fail)
+    monkeypatch.setattr(comparing, "compare", fail)
     with pytest.raises(MemoryError):
         world.sync()
     assert _why(world) == ["the last sync failed: without a word", "nothing was ever synced"]
