@@ -40,13 +40,16 @@ WHERE status = 'failed'
 ORDER BY command = 'sync' DESC LIMIT 1
 
 -- name: prune
--- All but what the next sync goes by: the last one that left nothing to do, and the last ones that tell the rate.
+-- All but what sync and status go by: the last one that left nothing to do, the last ones that tell the rate, and that
+-- there was a classifier.
 DELETE FROM tagdb.run
 WHERE started_at < now() - make_interval(days => :days) AND status <> 'running'
     AND id NOT IN (
         SELECT max(id) FROM tagdb.run
         WHERE command = 'sync' AND status = 'done' AND detail ? 'fingerprints'
         HAVING max(id) IS NOT NULL
+        UNION ALL
+        SELECT max(id) FROM tagdb.run WHERE command = 'train' AND status = 'done' HAVING max(id) IS NOT NULL
         UNION ALL
         SELECT max(id) FROM tagdb.run
         WHERE command = 'sync' AND status = 'done' AND detail->>'texts_per_second' IS NOT NULL

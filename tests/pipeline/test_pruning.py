@@ -6,6 +6,7 @@ import pytest
 
 from tagdb.pipeline.moved import Moved
 from tagdb.pipeline.pruning import prune
+from tagdb.pipeline.status import status
 from tests.pipeline.world import World
 
 OLD = "UPDATE tagdb.run SET started_at = now() - interval '100 days'"
@@ -51,3 +52,12 @@ def test_nothing_of_another_embedder_is_lost(synced: World) -> None:
         before = session.scalar("sync.last_rate", embedder=77)
         prune(synced.database, 1)
         assert session.scalar("sync.last_rate", embedder=77) == before == pytest.approx(5)
+
+
+def test_status_still_misses_a_classifier_that_is_gone(synced: World) -> None:
+    synced.run("INSERT INTO tagdb.run (command, args, status) VALUES ('train', '{}', 'done'), ('train', '{}', 'done')")
+    synced.run(OLD)
+    assert prune(synced.database, 1) >= 1
+    assert [reason.why for reason in status(synced.database).reasons] == [
+        "there is no active classifier any more, and no label"
+    ]

@@ -53,35 +53,36 @@ class DbaServer:
 
     folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
+    programs: Path = field(default_factory=binaries)
 
     def __post_init__(self) -> None:
         self.port = free_port()
 
     def initialise(self) -> None:
         """Make the cluster."""
-        _call(binaries() / "initdb", "--auth=trust", f"--username={SUPERUSER}", "--no-sync", "-D", str(self._data))
+        _call(self.programs / "initdb", "--auth=trust", f"--username={SUPERUSER}", "--no-sync", "-D", str(self._data))
         (self._data / "pg_hba.conf").write_text(_ACCESS)
 
     def copy(self, primary: DbaServer) -> None:
         """Make the cluster a hot standby of `primary`."""
         source = ("-h", str(primary.folder), "-p", str(primary.port), "-U", SUPERUSER)
-        _call(binaries() / "pg_basebackup", *source, "-R", "-c", "fast", "--no-sync", "-D", str(self._data))
+        _call(self.programs / "pg_basebackup", *source, "-R", "-c", "fast", "--no-sync", "-D", str(self._data))
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         own = {"port": str(self.port), "unix_socket_directories": f"'{self.folder}'"}
         with (self._data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = {value}\n" for name, value in {**_SETTINGS, **self.settings, **own}.items())
-        _call(binaries() / "pg_ctl", "start", "-w", "-D", str(self._data), "-l", str(self.folder / "log"))
+        _call(self.programs / "pg_ctl", "start", "-w", "-D", str(self._data), "-l", str(self.folder / "log"))
 
     def stop(self) -> None:
         """Stop it, whoever is connected."""
-        _call(binaries() / "pg_ctl", "stop", "-m", "immediate", "-D", str(self._data))
+        _call(self.programs / "pg_ctl", "stop", "-m", "immediate", "-D", str(self._data))
 
     def restart(self) -> None:
         """Stop it as a DBA would, ending all sessions, and start it again."""
         log = str(self.folder / "log")
-        _call(binaries() / "pg_ctl", "restart", "-m", "fast", "-w", "-D", str(self._data), "-l", log)
+        _call(self.programs / "pg_ctl", "restart", "-m", "fast", "-w", "-D", str(self._data), "-l", log)
 
     def url(self, role: str, database: str, *, port: int | None = None, **parameters: str) -> str:
         """Return the URL by which `role`, whose password is its name, reaches `database`, here or through a pooler."""
@@ -102,7 +103,7 @@ class DbaServer:
 
     def run(self, program: str, *arguments: str) -> str:
         """Run one of PostgreSQL's programs, whatever it returns, and return what it says on stderr."""
-        command = [str(binaries() / program), *arguments]
+        command = [str(self.programs / program), *arguments]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         return subprocess.run(command, check=False, capture_output=True, text=True, env=environment).stderr
 
