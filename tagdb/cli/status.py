@@ -1,4 +1,4 @@
-"""`tagdb status`: how current everything is."""
+"""`tagdb status`: how current everything is, and why it is not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def status(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Show how current texts, vectors, labels and indexes are, in exact counts.
+    """Show how current texts, vectors, tags, labels and indexes are, in exact counts, and why they are not.
 
     Examples:
 
