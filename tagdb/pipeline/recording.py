@@ -39,7 +39,7 @@ def recorded(session: Session, command: str, args: Mapping[str, Any]) -> Iterato
     counts = Counts()
     session.execute("run.close_killed")
     codec = session.codec
-    given = {key: value for key, value in args.items() if value is not None}
+    given = {key: _shown(value) for key, value in args.items() if value is not None}
     run = session.scalar("run.start", command=command, args=_json(given, codec))
     try:
         with ending_on_sigterm():
@@ -51,6 +51,11 @@ def recorded(session: Session, command: str, args: Mapping[str, Any]) -> Iterato
             _finish(session, run, status, counts, codec)
         raise
     _finish(session, run, "done", counts, codec)
+
+
+def _shown(value: Any) -> Any:
+    """Return what the record may show of a setting: SQL of the user's may hold a password, as for another server."""
+    return config.redact(value) if isinstance(value, str) else value
 
 
 def _finish(session: Session, run: int, status: str, counts: Counts, codec: str | None) -> None:

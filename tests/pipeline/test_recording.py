@@ -107,3 +107,12 @@ def test_run_that_is_still_at_work_is_not_taken_for_a_killed_one(world: World) -
             ("short", "done"),
         ]
     assert world.rows("SELECT status FROM tagdb.run ORDER BY id") == [("done",), ("done",)]
+
+
+def test_password_in_the_sql_that_was_asked_for_is_blanked(world: World) -> None:
+    sql = "SELECT * FROM dblink('host=h password=s3cret', 'SELECT 1, ''a''') AS t (question_id bigint, text text)"
+    with world.database.session() as session, recorded(session, "try", {"source_sql": sql}):
+        pass
+    shown = world.last_run()["args"]["source_sql"]
+    assert "s3cret" not in shown
+    assert shown.startswith("SELECT * FROM dblink(")
