@@ -41,7 +41,7 @@ _KNOWN: Mapping[str, tuple[type[TagdbError], str, str]] = {
         "give it more time: --timeout of tagdb train, or the server's statement_timeout",
     ),
 }
-_RESTARTED = "the server was restarted, or a pooler or idle_session_timeout ended it"
+_RESTARTED = "the server was restarted, or a pooler or a timeout such as idle_session_timeout ended it"
 _ENDED_BY = {
     "57P01": "the server was stopped, or an administrator ended it",
     "57P02": "the server crashed",
