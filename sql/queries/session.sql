@@ -3,12 +3,15 @@
 -- name: prepare
 -- Work in bulk outlasts the limits that a server sets for a web page's queries; those that the user gives to this
 -- connection hold. Rows that a policy hides would look as if they were deleted: with row_security off, PostgreSQL says so.
--- Nothing is set in another process than the expected one: behind a pooler it may be anybody's.
-SELECT set_config(name, '0', false)
+-- A client whose machine has vanished is noticed within a minute, and its locks are given back, unless the server says
+-- otherwise. Nothing is set in another process than the expected one: behind a pooler it may be anybody's.
+SELECT set_config(name, value, false)
 FROM pg_settings
-WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_session_timeout',
-        'idle_in_transaction_session_timeout')
-    AND setting <> '0' AND source <> 'client' AND pg_backend_pid() = {process};
+JOIN (VALUES ('statement_timeout', '0'), ('lock_timeout', '0'), ('transaction_timeout', '0'),
+    ('idle_session_timeout', '0'), ('idle_in_transaction_session_timeout', '0'), ('tcp_keepalives_idle', '30'),
+    ('tcp_keepalives_interval', '10'), ('tcp_keepalives_count', '3')) AS wanted (name, value) USING (name)
+WHERE CASE value WHEN '0' THEN setting <> '0' AND source <> 'client' ELSE source = 'default' END
+    AND pg_backend_pid() = {process};
 SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on',
     CASE WHEN pg_backend_pid() = {process} THEN set_config('row_security', 'off', false) END
 
@@ -47,5 +50,6 @@ SELECT pg_advisory_unlock_all();
 SELECT set_config(name, reset_val, false)
 FROM pg_settings
 WHERE name IN ('row_security', 'search_path', 'statement_timeout', 'lock_timeout', 'transaction_timeout',
-        'idle_session_timeout', 'idle_in_transaction_session_timeout')
+        'idle_session_timeout', 'idle_in_transaction_session_timeout', 'tcp_keepalives_idle', 'tcp_keepalives_interval',
+        'tcp_keepalives_count')
     AND setting <> reset_val

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tagdb.pipeline.pretraining import PretrainResult
 
 _EPOCHS, _ENDLESS = 10, 10_000
-_NOT_PART_OF_THE_RUN = ("db_url", "json", "quiet", "verbose")
+_NOT_PART_OF_THE_RUN = ("db_url", "wait", "json", "quiet", "verbose")
 
 
 class NumberFormat(StrEnum):

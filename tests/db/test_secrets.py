@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import traceback
+from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -114,3 +117,31 @@ def test_statement_that_fails_with_a_password_in_it_is_blanked_out(database: Dat
             with pytest.raises(TagdbError, match=r"invalid input syntax.*\*\*\*") as failed:
                 run()
             assert SECRET not in "".join(traceback.format_exception(failed.value))
+
+
+def test_record_of_what_was_run_and_the_children_know_no_password(
+    database: Database, tiny_embedder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db_url = database.dsn.replace("postgres@", f"postgres:{SECRET}@")
+    started, popen = list[str](), subprocess.Popen.__init__
+
+    def note(self: subprocess.Popen[bytes], *arguments: Any, **options: Any) -> None:
+        started.append(f"{arguments} {options.get('args')}")
+        popen(self, *arguments, **options)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", note)
+    monkeypatch.setenv("TAGDB_DATABASE_URL", db_url)
+    for command, typed in (
+        (["import", "-"], "id,tags,label\n1,a b,x\n2,b c,y\n"),
+        (["embedder", "use", str(tiny_embedder)], None),
+        (["sync"], None),
+        (["sync", "--source-sql", "SELECT 1 AS nothing"], None),
+        (["db", "psql", "-c", "SELECT 1"], None),
+    ):
+        CliRunner().invoke(app, command, input=typed)
+    with database.session() as session:
+        runs = [str(row) for row in session.rows_of("SELECT CAST(run AS text) FROM tagdb.run", {})]
+    assert len(runs) >= 3
+    assert started
+    assert SECRET not in "".join(started)
+    assert SECRET not in "".join(runs)

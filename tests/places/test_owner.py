@@ -31,6 +31,19 @@ def test_timeouts_that_the_user_gives_to_tagdb_hold(dba: DbaServer, owner: str, 
         assert session.rows_of("SHOW statement_timeout", {})[0][0] == "7s"
 
 
+def test_server_looks_for_a_client_that_vanished_as_often_as_its_dba_says_or_soon(
+    dba: DbaServer, owner: str, shop: str
+) -> None:
+    def every() -> list[str]:
+        with Database(dba.url(owner, shop), origin="test").session() as session:
+            names = [f"tcp_keepalives_{name}" for name in ("idle", "interval", "count")]
+            return [session.rows_of(f"SHOW {name}", {})[0][0] for name in names]
+
+    assert every() == ["30", "10", "3"]
+    dba.admin(f"ALTER ROLE {owner} SET tcp_keepalives_idle = 7")
+    assert every() == ["7", "10", "3"]
+
+
 def test_extension_is_found_where_the_dba_put_it(dba: DbaServer, owner: str) -> None:
     with dba.database("elsewhere", f"OWNER {owner}") as name:
         dba.admin("CREATE SCHEMA extensions;\nCREATE EXTENSION vector SCHEMA extensions", name)
