@@ -33,7 +33,7 @@ _CONNECTION_DEFAULTS: Mapping[str, Any] = {
 _ROWS_AT_ONCE = 5_000
 _TOO_MANY = re.compile("too many (clients|connections)|connection slots")
 _UNANSWERED = "a pooler whose server connections are all taken does so (query_wait_timeout): enlarge its pool, or wait"
-_PAUSES = (0.1, 0.3, 0.6)
+_PAUSES = (0.1, 0.2, 0.4, 0.8)
 
 Row = sqlalchemy.Row[Any]
 
