@@ -90,9 +90,9 @@ def read_query(query: str | None, query_file: Path | None, option: str = "--quer
     if query is not None and query_file is not None:
         raise UsageError(f"{option} and {option}-file both say what to read", hint="give one of them")
     if "-" in (query, str(query_file)):
-        return sys.stdin.read()
+        return sys.stdin.read().removeprefix("\N{BYTE ORDER MARK}")
     try:
-        return query if query_file is None else query_file.read_text(encoding="utf-8")
+        return query if query_file is None else query_file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{query_file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 

@@ -25,7 +25,7 @@ _TEXT_TYPES = (25, 1042, 1043)  # of text, char and varchar
 _NUMBERED_KEYS = "CREATE TABLE numbered (key text PRIMARY KEY, number bigint GENERATED ALWAYS AS IDENTITY)"
 _LEXEME = re.compile(
     r"""
-    (?P<blank> \s+ | --[^\n]* | /\*.*?\*/ | ; )
+    (?P<blank> \s+ | --[^\n\r]* | /\*.*?\*/ | ; )
     | [eE]'(?: \\. | '' | [^'\\] )*'
     | '(?: '' | [^'] )*'
     | "(?: "" | [^"] )*"

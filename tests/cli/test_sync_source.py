@@ -46,6 +46,14 @@ def test_query_is_read_from_standard_input(tickets: Database, words: tuple[str, 
     assert stored.column(tickets, "SELECT count(*) FROM tagdb.question") == [3]
 
 
+def test_queries_as_windows_writes_them_are_read(tickets: Database) -> None:
+    windows = f"-- printers\r\n{SUBJECTS}\r\n;\r\n"
+    Path("texts.sql").write_text(windows, encoding="utf-8-sig", newline="")
+    done("sync", "--source-sql-file", "texts.sql", "--source-tags-sql-file", "-", typed=f"\ufeff{TOPICS}")
+    assert stored.column(tickets, "SELECT count(*) FROM tagdb.question") == [3]
+    assert stored.column(tickets, "SELECT count(*) FROM tagdb.tag_vector") == [3]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
