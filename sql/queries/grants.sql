@@ -2,7 +2,7 @@
 
 -- name: reader
 -- A role by its name, with what only others can give it: the way into the database and to pgvector's operators.
-SELECT quote_ident(r.rolname) AS name, quote_ident(current_database()) AS database, quote_ident(n.nspname) AS pgvector,
+SELECT quote_ident(r.rolname) AS name, r.rolname AS plain_name, quote_ident(current_database()) AS database, quote_ident(n.nspname) AS pgvector,
     quote_ident(pg_get_userbyid(s.nspowner)) AS owner,
     pg_has_role(r.oid, s.nspowner, 'USAGE') AS acts_as_owner,
     pg_has_role(current_user, s.nspowner, 'USAGE') AS grantable,
@@ -41,3 +41,17 @@ ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA tagdb REVOKE ALL ON TABLES F
 REVOKE ALL ON ALL TABLES IN SCHEMA tagdb FROM {reader};
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA tagdb FROM {reader};
 REVOKE ALL ON SCHEMA tagdb FROM {reader}
+
+-- name: wide_lifted
+-- What a lifted view comes back with.
+UPDATE tagdb.lifted_view
+SET grants = grants || jsonb_build_array(jsonb_build_object(
+    'grantee', CAST(:name AS text), 'column', NULL, 'privilege', 'SELECT', 'grantable', false))
+WHERE NOT grants @> jsonb_build_array(jsonb_build_object(
+    'grantee', CAST(:name AS text), 'column', NULL, 'privilege', 'SELECT'))
+
+-- name: revoke_lifted
+UPDATE tagdb.lifted_view
+SET grants = coalesce((
+    SELECT jsonb_agg(g) FROM jsonb_array_elements(grants) g WHERE g->>'grantee' IS DISTINCT FROM CAST(:name AS text)), '[]')
+WHERE grants @> jsonb_build_array(jsonb_build_object('grantee', CAST(:name AS text)))

@@ -22,7 +22,7 @@ def grant(session: Session, readers: Sequence[str], *, wide: bool) -> list[str]:
     Unavailable : the schema is somebody else's
     """
     found = [_find(session, name) for name in readers]
-    _run(session, "wide" if wide else "narrow", found)
+    _run(session, "wide" if wide else "narrow", found, lifted="grants.wide_lifted" if wide else None)
     return [
         *(f"GRANT CONNECT ON DATABASE {each.database} TO {each.name}" for each in found if not each.connects),
         *(f"GRANT USAGE ON SCHEMA {each.pgvector} TO {each.name}" for each in found if not each.uses_pgvector),
@@ -37,14 +37,17 @@ def revoke(session: Session, readers: Sequence[str]) -> None:
     InputRefused : a name is no role's, is everybody's or the owner's; nothing was revoked
     Unavailable : the schema is somebody else's
     """
-    _run(session, "revoke", [_find(session, name) for name in readers])
+    _run(session, "revoke", [_find(session, name) for name in readers], lifted="grants.revoke_lifted")
 
 
-def _run(session: Session, query: str, readers: Sequence[Row]) -> None:
+def _run(session: Session, query: str, readers: Sequence[Row], *, lifted: str | None) -> None:
+    """Run a query for each of `readers`, and `lifted` for the rights that views come back with which are lifted now."""
     owner = session.scalar("grants.owner")
     with session.transaction():
         for reader in readers:
             session.run_script(queries.topic("grants")[query].format(reader=reader.name, owner=owner))
+            if lifted:
+                session.execute(lifted, name=reader.plain_name)
 
 
 def _find(session: Session, name: str) -> Row:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tagdb.db import userquery
-from tagdb.db.connection import Session, quote_identifier
+from tagdb.db.connection import Row, Session, quote_identifier
 from tagdb.db.source import Choice
 from tagdb.errors import InputRefused, QueryRefused, Unavailable
 from tagdb.models import Reporter
@@ -89,9 +89,21 @@ def make_way(session: Session, choice: Choice, reporter: Reporter) -> None:
         require_standing(session)
     elif lifted(session):
         for row in session.rows("lifting.kept"):
-            anew = row.name == "source" or choice.tags_sql or choice.preset
-            _put_back(session, row.name, _PLACEHOLDERS[row.name] if anew else row.definition, reporter, as_was=not anew)
+            if row.name == "source" or choice.tags_sql:
+                _put_back(session, row.name, _PLACEHOLDERS[row.name], reporter, as_was=False)
+            else:
+                _put_tags_back(session, row, choice, reporter)
         session.execute("lifting.forget")
+
+
+def _put_tags_back(session: Session, tags: Row, choice: Choice, reporter: Reporter) -> None:
+    """Put the view of tags back as it was; one that no longer fits may stay away where a preset brings its own."""
+    try:
+        with session.transaction():
+            _put_back(session, tags.name, tags.definition, reporter)
+    except QueryRefused:
+        if not choice.preset:
+            raise
 
 
 def _put_back(session: Session, name: str, definition: str, reporter: Reporter, *, as_was: bool = True) -> None:

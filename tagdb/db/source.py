@@ -71,7 +71,7 @@ def ensure(session: Session, choice: Choice, reporter: Reporter | None = None) -
     preset = choice.preset
     if preset is None and before is None and choice.sql is None:
         preset = last.preset if last and last.preset else PRESETS[0]
-    was_custom = before == CUSTOM or (before is None and last is not None and last.sql is not None)
+    was_custom = before == CUSTOM if last is None else last.sql is not None
     with session.transaction():
         changed = False
         if choice.sql is not None:

@@ -9,6 +9,7 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 
+from tagdb.db import grants
 from tagdb.db.connection import Database
 from tagdb.errors import ConnectionFailed, InputRefused, QueryRefused, TagdbError, Unavailable
 from tagdb.models import Silent
@@ -175,6 +176,62 @@ def test_new_source_ends_it_and_leaves_the_tags_and_the_rights(helpdesk: World, 
     assert set(helpdesk.tag_vectors()) == {"topic0", "topic1"}
     helpdesk.run("DROP OWNED BY lifting_reader")
     execute("DROP ROLE lifting_reader")
+
+
+def test_preset_in_place_of_lifted_views_leaves_the_tags_as_they_would_be(
+    database: Database, tiny_embedder: Path
+) -> None:
+    world = World(
+        database, tiny_embedder, tables=TABLES + "CREATE TABLE questions (id bigint PRIMARY KEY, title text);"
+    )
+    world.run("INSERT INTO questions VALUES (1, 'one'), (2, 'two')")
+    world.sync(Choice("title"))
+    lifting.drop(database)
+    world.sync(Choice("title"))
+    world.run("CREATE TABLE tags (question_id bigint, position smallint, tag text)")
+    world.run("INSERT INTO tags VALUES (1, 0, 'asked')")
+    world.sync()
+    assert set(world.tag_vectors()) == {"asked"}, "no stand-in is left for good"
+    world.sync(Choice(tags_sql="SELECT ticket AS question_id, topic AS tag FROM topic"))
+    lifting.drop(database)
+    world.sync(Choice("title+tags"))
+    assert set(world.tag_vectors()) == {"topic0", "topic1"}
+
+
+@pytest.mark.parametrize("preset", [None, "title"])
+def test_tags_that_no_longer_fit_are_asked_for(helpdesk: World, preset: str | None) -> None:
+    helpdesk.run("CREATE TABLE questions (id bigint PRIMARY KEY, title text); INSERT INTO questions VALUES (1, 'one')")
+    lifting.drop(helpdesk.database)
+    helpdesk.run("ALTER TABLE topic RENAME topic TO name")
+    anew = Choice(preset, sql=None if preset else OWN.sql)
+    before = helpdesk.versions()
+    with pytest.raises((QueryRefused, InputRefused)) as refused:
+        helpdesk.sync(anew)
+    assert "--source-tags-sql" in (refused.value.hint or "")
+    assert helpdesk.versions() == before
+    tags = "SELECT ticket AS question_id, name AS tag FROM topic"
+    helpdesk.sync(Choice(anew.preset, anew.sql, tags))
+    assert set(helpdesk.tag_vectors()) >= {"topic1"}
+
+
+def test_rights_given_and_taken_meanwhile_hold(helpdesk: World, execute: Callable[[str], None]) -> None:
+    database = helpdesk.database
+    for role in ("lifting_old", '"Lifting new"'):
+        execute(f"CREATE ROLE {role}")
+    with database.session() as session:
+        grants.grant(session, ["lifting_old"], wide=True)
+        lifting.drop(database)
+        grants.revoke(session, ["lifting_old"])
+        for _ in range(2):
+            grants.grant(session, ["Lifting new"], wide=True)
+        lifting.restore(database, Silent())
+        for view in ("source", "source_tag"):
+            readers = f"SELECT rolname FROM pg_roles WHERE has_table_privilege(oid, 'tagdb.{view}', 'SELECT')"
+            named = helpdesk.rows(f"{readers} AND rolname ILIKE 'lifting%'")
+            assert named == [("Lifting new",)]
+        grants.revoke(session, ["Lifting new"])
+    for role in ("lifting_old", '"Lifting new"'):
+        execute(f"DROP ROLE {role}")
 
 
 def test_role_that_is_gone_is_told(helpdesk: World, execute: Callable[[str], None]) -> None:
