@@ -30,8 +30,11 @@ SELECT CASE
     ELSE 'own' END
 
 -- name: view
--- The comment on a view, NULL without one; no row where there is no such view.
-SELECT obj_description(c.oid, 'pg_class') AS comment FROM pg_class c WHERE c.oid = to_regclass(:view)
+-- The comment on a view and its options, NULL without any; no row where there is no such view.
+SELECT obj_description(c.oid, 'pg_class') AS comment,
+    (SELECT string_agg(format('%I = %L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), ', ') FROM unnest(c.reloptions) o)
+        AS options
+FROM pg_class c WHERE c.oid = to_regclass(:view)
 
 -- name: definition
 -- The words that a view was last made from: those of a preset, or the user's.
@@ -43,19 +46,27 @@ ON CONFLICT (view) DO UPDATE SET preset = EXCLUDED.preset, sql = EXCLUDED.sql
 WHERE (d.preset, d.sql) IS DISTINCT FROM (EXCLUDED.preset, EXCLUDED.sql)
 
 -- name: difference
--- Between a view and another one made from the same words now: what each reads that the other does not, and whether
--- they are otherwise the same.
+-- Between a view and another one made from the same words now: what each reads that the other does not, which columns of
+-- what both read, and whether they are otherwise the same.
 WITH reads AS (
-    SELECT DISTINCT r.ev_class AS view, d.refclassid AS class, d.refobjid AS object
+    SELECT DISTINCT r.ev_class = to_regclass(:now) AS now, d.refclassid AS class, d.refobjid AS object, d.refobjsubid AS part
     FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
     WHERE r.ev_class IN (to_regclass(:view), to_regclass(:now)) AND d.refobjid <> r.ev_class
+), objects AS (
+    SELECT class, object, bool_or(now) AS now, bool_and(now) <> bool_or(now) AS shared FROM reads GROUP BY class, object
 ), different AS (
-    SELECT min(view::bigint) AS view, class, object, pg_describe_object(class, object, 0) AS name
-    FROM reads GROUP BY class, object HAVING count(*) = 1
+    SELECT now, false AS within, pg_describe_object(class, object, 0) AS name FROM objects WHERE NOT shared
+    UNION ALL
+    SELECT bool_or(r.now), true, pg_describe_object(class, object, part)
+    FROM reads r JOIN objects o USING (class, object)
+    WHERE o.shared AND part <> 0
+    GROUP BY class, object, part HAVING count(*) = 1
 )
 SELECT
-    string_agg(name, ', ' ORDER BY name) FILTER (WHERE view = to_regclass(:view)::oid::bigint) AS before,
-    string_agg(name, ', ' ORDER BY name) FILTER (WHERE view <> to_regclass(:view)::oid::bigint) AS now,
+    string_agg(name, ', ' ORDER BY name) FILTER (WHERE NOT within AND NOT now) AS before,
+    string_agg(name, ', ' ORDER BY name) FILTER (WHERE NOT within AND now) AS now,
+    string_agg(name, ', ' ORDER BY name) FILTER (WHERE within AND NOT now) AS columns_before,
+    string_agg(name, ', ' ORDER BY name) FILTER (WHERE within AND now) AS columns_now,
     pg_get_viewdef(to_regclass(:view)) = pg_get_viewdef(to_regclass(:now)) AS same
 FROM different
 

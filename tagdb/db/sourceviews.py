@@ -125,10 +125,12 @@ def define(session: Session, view: SourceView, words: Definition) -> bool:
     QueryRefused : they are not one SELECT, lack a column or have one of a type that is no text
     """
     body = _body(session, view, words)
-    if definition(session, view) == words and _stands(session, view) and _difference(session, view, body).same:
+    before = session.row("source.view", view=f"tagdb.{view.name}")
+    if before and definition(session, view) == words and _difference(session, view, body).same:
         return False
+    options = f" WITH ({before.options})" if before and before.options else ""
     with view.refusals():
-        session.run_script(f"CREATE OR REPLACE VIEW tagdb.{view.name} AS {body}")
+        session.run_script(f"CREATE OR REPLACE VIEW tagdb.{view.name}{options} AS {body}")
     session.run_script(f"COMMENT ON VIEW tagdb.{view.name} IS '{words.preset or CUSTOM}'")
     session.execute("source.remember", view=view.name, preset=words.preset, sql=words.sql)
     if view is TAGS and words.sql:
@@ -165,14 +167,24 @@ def follow(session: Session, view: SourceView) -> Followed:
         return Followed(
             False, f"the view tagdb.{view.name} is left as it is, for its words cannot be read anew: {error}"
         )
-    if difference.before is None and difference.now is None:
+    if difference.same:
         return Followed(False)
     define(session, view, words)
-    if difference.before and difference.now:
-        reads = f"reads {difference.now} instead of {difference.before}"
-    else:
-        reads = f"also reads {difference.now}" if difference.now else f"no longer reads {difference.before}"
+    if (reads := _what_is_new(difference)) is None:
+        return Followed(True)
     return Followed(True, f"the view tagdb.{view.name} {reads} from now on: that is what the names in its words mean")
+
+
+def _what_is_new(difference: Row) -> str | None:
+    """Say what is read now; None where that is only more columns of the same tables, as an asterisk in the words has."""
+    before, now = difference.before, difference.now
+    if not (before or now) and difference.columns_before:
+        before, now = difference.columns_before, difference.columns_now
+    if before and now:
+        return f"reads {now} instead of {before}"
+    if before:
+        return f"no longer reads {before}"
+    return f"also reads {now}" if now else None
 
 
 @contextmanager
@@ -205,10 +217,10 @@ def _body(session: Session, view: SourceView, words: Definition) -> str:
     return view.made_from(session, userquery.check_inside(session, sql or "", called))
 
 
-def _stands(session: Session, view: SourceView, words: Definition | None = None) -> bool:
-    """Return whether there is such a view, one that was made from `words` if there are any."""
+def _stands(session: Session, view: SourceView, words: Definition) -> bool:
+    """Return whether there is such a view, one that was made from `words`."""
     description = session.row("source.view", view=f"tagdb.{view.name}")
-    return description is not None and (words is None or description.comment == (words.preset or CUSTOM))
+    return description is not None and description.comment == (words.preset or CUSTOM)
 
 
 def _difference(session: Session, view: SourceView, body: str) -> Row:

@@ -24,6 +24,13 @@ SUBJECTS = "SELECT number AS question_id, subject AS text FROM ticket"
 TOPICS = "SELECT number AS question_id, topics AS tag FROM ticket"
 BLUE_GREEN = "ALTER TABLE ticket RENAME TO ticket_old; ALTER TABLE ticket_new RENAME TO ticket"
 
+COLUMNS_SWAPPED = """
+ALTER TABLE ticket ADD subject_new text;
+UPDATE ticket SET subject_new = CASE number WHEN 1 THEN 'one' ELSE 'two' END;
+ALTER TABLE ticket RENAME subject TO subject_old;
+ALTER TABLE ticket RENAME subject_new TO subject;
+"""
+
 
 class Saying(Silent):
     """A reporter that keeps what it is told."""
@@ -149,3 +156,37 @@ def test_looking_at_names_reads_no_row(world: World) -> None:
         reporter = Saying()
         assert not source.follow(session, reporter)
     assert reporter.said == []
+
+
+def test_column_under_the_name_of_another_one_is_read(world: World) -> None:
+    world.sync(Choice(sql=SUBJECTS, tags_sql=TOPICS))
+    world.run(COLUMNS_SWAPPED)
+    said = _say(world)
+    assert "tagdb.source reads column subject of table ticket instead of column subject_old of table ticket" in said
+    assert "source_tag" not in said
+    assert world.texts() == {1: "one", 2: "two"}
+    world.run("ALTER TABLE ticket DROP subject_old")
+    assert _say(world) == ""
+
+
+def test_column_is_told_from_the_others_of_its_table(world: World) -> None:
+    world.sync(Choice(sql="SELECT *, number AS question_id, subject AS text FROM ticket"))
+    world.run(COLUMNS_SWAPPED)
+    _say(world)
+    assert world.texts() == {1: "one", 2: "two"}
+    views = "SELECT CAST(xmin AS text) FROM pg_class WHERE relnamespace = CAST('tagdb' AS regnamespace) ORDER BY oid"
+    before = world.rows(views)
+    world.sync()
+    assert world.rows(views) == before
+
+
+def test_options_of_the_view_outlast_another_table(world: World) -> None:
+    world.sync(Choice(sql=SUBJECTS))
+    world.run("ALTER VIEW tagdb.source SET (security_barrier, security_invoker = true)")
+    options = "SELECT reloptions FROM pg_class WHERE oid = CAST('tagdb.source' AS regclass)"
+    before = world.scalar(options)
+    world.run(BLUE_GREEN)
+    world.sync()
+    assert world.scalar(options) == before
+    world.sync(Choice(sql=SUBJECTS + " WHERE number > 2"))
+    assert world.scalar(options) == before
