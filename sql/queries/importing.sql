@@ -133,6 +133,9 @@ DELETE FROM questions q WHERE NOT EXISTS (SELECT FROM imported_question i WHERE 
 -- name: delete_missing_tags
 DELETE FROM tags t WHERE NOT EXISTS (SELECT FROM imported_question i WHERE i.id = t.question_id)
 
+-- name: count_stored_missing
+SELECT count(*) FROM tagdb.question s WHERE NOT EXISTS (SELECT FROM questions q WHERE q.id = s.question_id)
+
 -- name: analyze
 ANALYZE questions;
 ANALYZE tags

@@ -40,8 +40,8 @@ WHERE status = 'failed'
 ORDER BY command = 'sync' DESC LIMIT 1
 
 -- name: prune
--- All but what sync and status go by: the last one that left nothing to do, the last ones that tell the rate, and that
--- there was a classifier.
+-- All but what sync and status go by: the last one that left nothing to do, the last ones that tell the rate, the last
+-- import, which may have said that questions shall go, and that there was a classifier.
 DELETE FROM tagdb.run
 WHERE started_at < now() - make_interval(days => :days) AND status <> 'running'
     AND id NOT IN (
@@ -49,7 +49,7 @@ WHERE started_at < now() - make_interval(days => :days) AND status <> 'running'
         WHERE command = 'sync' AND status = 'done' AND detail ? 'fingerprints'
         HAVING max(id) IS NOT NULL
         UNION ALL
-        SELECT max(id) FROM tagdb.run WHERE command = 'train' AND status = 'done' HAVING max(id) IS NOT NULL
+        SELECT max(id) FROM tagdb.run WHERE command IN ('train', 'import') AND status = 'done' GROUP BY command
         UNION ALL
         SELECT max(id) FROM tagdb.run
         WHERE command = 'sync' AND status = 'done' AND detail->>'texts_per_second' IS NOT NULL

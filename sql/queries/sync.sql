@@ -47,18 +47,27 @@ SELECT
     count(*) FILTER (WHERE new) AS new,
     count(*) FILTER (WHERE NOT new AND NOT gone) AS changed,
     count(*) FILTER (WHERE gone) AS gone,
+    count(*) FILTER (WHERE NOT new AND NOT gone AND text = '') AS emptied,
     count(*) FILTER (WHERE question_id IS NULL) AS without_id
 FROM change
 
 -- name: count_questions
 SELECT count(*) FROM tagdb.question
 
--- name: count_removed_by_import
--- By `import --replace`, since a sync has stored what it found.
-SELECT coalesce(sum((detail->>'removed')::bigint), 0)::bigint
-FROM tagdb.run
-WHERE command = 'import' AND status = 'done'
-    AND id > (SELECT coalesce(max(id), 0) FROM tagdb.run WHERE command = 'sync' AND detail ? 'gone')
+-- name: count_wanted_gone
+-- Of the questions stored here, those that were gone from the tables after the last import, since a sync has stored what
+-- it found, if one with --replace is among these imports.
+SELECT coalesce((
+    SELECT CAST(detail->>'wanted_gone' AS bigint)
+    FROM tagdb.run
+    WHERE command = 'import' AND status = 'done'
+        AND id > (SELECT coalesce(max(id), 0) FROM tagdb.run WHERE command = 'sync' AND detail ? 'gone')
+    ORDER BY id DESC LIMIT 1), 0)
+
+-- name: note_gone
+-- Together with what it is about: a run that is killed later has stored it all the same.
+UPDATE tagdb.run SET detail = jsonb_build_object('gone', CAST(:gone AS bigint))
+WHERE id = (SELECT max(id) FROM tagdb.run WHERE command = 'sync')
 
 -- name: repeated_question
 -- The second part finds a question that stands once with its stored text and once with another.

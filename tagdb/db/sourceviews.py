@@ -176,7 +176,7 @@ def follow(session: Session, view: SourceView) -> Followed:
 
 
 def _what_is_new(difference: Row) -> str | None:
-    """Say what is read now; None where that is only more columns of the same tables, as an asterisk in the words has."""
+    """Say what is read now; None where that is only more columns of the same tables, as an asterisk has."""
     before, now = difference.before, difference.now
     if not (before or now) and difference.columns_before:
         before, now = difference.columns_before, difference.columns_now

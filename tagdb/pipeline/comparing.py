@@ -42,12 +42,14 @@ class Changes:
 class Compared:
     """What a comparison says, and the look at the rows that it rests on; where none has moved, nothing was compared.
 
-    `another_source` where what is compared comes from other tables or other SQL than what is stored.
+    `emptied` questions are changed ones that have no text any more; `another_source` where what is compared comes from
+    other tables or other SQL than what is stored.
     """
 
     embedder: StoredEmbedder
     changes: Changes
     look: Look
+    emptied: int = 0
     another_source: bool = False
 
 
@@ -69,38 +71,42 @@ def compare(session: Session, choice: Choice, max_tokens: int, reporter: Reporte
                 return Compared(embedder, Changes(0, 0, 0), look)
             with nullcontext() if source.current(session) in PRESETS else SOURCE.refusals():
                 _stage_changes(session, look)
-                changes = _count(session)
+                changes, emptied = _count(session)
             session.execute("sync.delete_otherwise_truncated", embedder=embedder.id, max_tokens=max_tokens)
-        return Compared(embedder, changes, look, another)
+        return Compared(embedder, changes, look, emptied, another)
 
 
 def mass_deletion(session: Session, compared: Compared) -> CheckFailed | None:
-    """Say that most questions are gone, where they are: more likely an accident than what somebody wants.
+    """Say that most questions are gone or have lost their texts, where they have: more likely an accident than a wish.
 
-    Those that `tagdb import --replace` has removed from its own tables are wanted gone.
+    Those that `tagdb import --replace` has removed from its own tables are wanted gone, and no longer count as stored.
     """
-    gone = compared.changes.gone
-    if gone > MANY_GONE and source.current(session) in PRESETS:
-        gone -= session.scalar("sync.count_removed_by_import")
-    if gone <= MANY_GONE or 2 * gone <= (stored := session.scalar("sync.count_questions")):
+    lost = compared.changes.gone + compared.emptied
+    if lost <= MANY_GONE:
+        return None
+    wanted = session.scalar("sync.count_wanted_gone") if source.current(session) in PRESETS else 0
+    lost, stored = lost - wanted, session.scalar("sync.count_questions") - wanted
+    if lost <= MANY_GONE or 2 * lost <= stored:
         return None
     why = "a table was emptied, or is being loaded again"
     if compared.another_source:
-        why = "what is embedded comes from another source now, with questions of other ids"
+        why = "what is embedded comes from another source now, with questions of other ids or without texts"
+    emptied = " or have lost their text" if compared.emptied else ""
     return CheckFailed(
-        f"{gone:,} of {stored:,} questions are gone from what is to be embedded, and their vectors and labels would go",
+        f"{lost:,} of {stored:,} questions are gone from what is to be embedded{emptied}, "
+        "and their vectors and labels would go",
         hint=f"maybe {why}; if they shall go: tagdb sync --allow-gone",
     )
 
 
-def _count(session: Session) -> Changes:
+def _count(session: Session) -> tuple[Changes, int]:
     row = session.row("sync.count_changes")
     assert row is not None
     if row.without_id:
         raise InputRefused("the source has rows without a question_id", hint="leave them out in --source-sql")
     if not source.names_each_once(session):
         _refuse_repeated(session, any_changed=row.changed > 0)
-    return Changes(row.new, row.changed, row.gone)
+    return Changes(row.new, row.changed, row.gone), row.emptied
 
 
 def _refuse_repeated(session: Session, *, any_changed: bool) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tagdb import formats
-from tagdb.db import copy, queries, source
+from tagdb.db import copy, queries, source, sourceviews
 from tagdb.db.connection import Database, Session, quote_identifier
 from tagdb.errors import InputRefused, Unavailable
 from tagdb.formats import FORMATS, Columns
@@ -98,8 +98,10 @@ def import_files(
                 _add_key(session, table, empty)
             if "tags" in made:
                 session.execute("importing.create_tags_index")
+            wanted_gone = _count_wanted_gone(session, replace=replace)
         session.execute("importing.analyze")
         _count(counts, result)
+        counts.detail["wanted_gone"] = wanted_gone
     return result
 
 
@@ -211,6 +213,15 @@ def _remove_missing(session: Session, result: ImportResult) -> None:
         raise InputRefused("--replace with no question in the files would empty the tables", hint="leave out --replace")
     result.tags_removed += session.execute("importing.delete_missing_tags")
     result.removed = session.execute("importing.delete_missing_questions")
+
+
+def _count_wanted_gone(session: Session, *, replace: bool) -> int:
+    """Count the stored questions that the tables no longer have because an import removed them: sync lets them go."""
+    words = sourceviews.definition(session, sourceviews.SOURCE)
+    if words is None or words.sql or not (replace or session.scalar("sync.count_wanted_gone")):
+        return 0
+    missing: int = session.scalar("importing.count_stored_missing")
+    return missing
 
 
 def _count(counts: Counts, result: ImportResult) -> None:

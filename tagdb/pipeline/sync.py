@@ -150,6 +150,7 @@ def sync(
             load = loading.enter_context(embedding.loading(compared.embedder, ahead=ahead))
             if compared.changes.total:
                 comparing.apply(session, reporter)
+                session.execute("sync.note_gone", gone=compared.changes.gone)
         result = SyncResult(compared.changes, Embedded(), compared.embedder.name)
         made: dict[str, str] = {}
         try:

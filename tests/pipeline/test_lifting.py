@@ -178,7 +178,7 @@ def test_new_source_ends_it_and_leaves_the_tags_and_the_rights(helpdesk: World, 
     execute("DROP ROLE lifting_reader")
 
 
-def test_preset_in_place_of_lifted_views_leaves_the_tags_as_they_would_be(
+def test_preset_in_place_of_lifted_views_leaves_the_tags(
     database: Database, tiny_embedder: Path
 ) -> None:
     world = World(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tagdb.db.connection import Database
 from tagdb.errors import CheckFailed
 from tagdb.models import Silent
-from tagdb.pipeline import embedders, status
+from tagdb.pipeline import embedders, lifting, pruning, recording, status
 from tagdb.pipeline.importing import import_files
 from tagdb.pipeline.sync import Choice, plan
 from tests.pipeline.world import World, load_once
@@ -73,6 +74,18 @@ def test_half_of_all_may_go(world: World, gone: int, refused: bool) -> None:
         assert world.sync().changes.gone == gone
 
 
+def test_texts_that_are_emptied_count_as_gone(world: World) -> None:
+    world.run("CREATE TABLE kept AS TABLE tags; TRUNCATE tags")
+    refusal = _refused(world)
+    assert f"{N:,} of {N:,} questions are gone from what is to be embedded or have lost their text" in str(refusal)
+    assert "questions are gone" in (world.plan().refused or "")
+    world.run("INSERT INTO tags SELECT * FROM kept WHERE question_id <= 1200")
+    assert world.sync().changes.changed == 1200
+    world.run("TRUNCATE tags")
+    assert world.sync(allow_gone=True).changes.changed == 1200
+    assert set(world.texts().values()) == {""}
+
+
 def test_few_may_go_altogether(world: World) -> None:
     world.run("DELETE FROM questions WHERE id > 1000")
     world.sync(allow_gone=True)
@@ -118,3 +131,72 @@ def test_what_import_replaced_before_allows_nothing_later(world: World, tmp_path
     world.sync()
     world.run("TRUNCATE questions")
     _refused(world)
+
+
+def _import(world: World, folder: Path, numbers: Iterable[int], *, replace: bool) -> None:
+    file = folder / "q.csv"
+    file.write_text("\n".join(["id,tags", *(f"{number},tag{number % 3}" for number in numbers)]), encoding="utf-8")
+    import_files(world.database, [str(file)], Silent(), replace=replace)
+
+
+def test_what_import_left_is_guarded_still(world: World, tmp_path: Path) -> None:
+    _import(world, tmp_path, range(1, 1101), replace=True)
+    assert world.plan().refused is None
+    world.run("TRUNCATE questions")
+    assert "1,100 of 1,100 questions are gone" in str(_refused(world))
+
+
+def test_questions_that_were_never_stored_allow_nothing(world: World, tmp_path: Path) -> None:
+    _import(world, tmp_path, range(10_001, 10_001 + N), replace=False)
+    _import(world, tmp_path, range(1, N + 1), replace=True)
+    world.run("TRUNCATE questions")
+    _refused(world)
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_questions_that_came_back_allow_nothing(world: World, tmp_path: Path, replace: bool) -> None:
+    _import(world, tmp_path, range(10_001, 10_011), replace=True)
+    _import(world, tmp_path, range(1, N + 1), replace=replace)
+    world.run("TRUNCATE questions")
+    _refused(world)
+
+
+def test_another_import_takes_nothing_back(world: World, tmp_path: Path) -> None:
+    _import(world, tmp_path, range(10_001, 10_011), replace=True)
+    _import(world, tmp_path, range(20_001, 20_011), replace=False)
+    world.run("UPDATE tagdb.run SET started_at = now() - interval '100 days' WHERE command = 'import'")
+    pruning.prune(world.database, 90)
+    assert world.sync().changes.gone == N
+
+
+def test_run_that_was_killed_has_used_up_what_import_allowed(world: World, tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill() -> None:
+        world.run("UPDATE tagdb.run SET status = 'killed' WHERE status = 'running'")
+        raise Killed
+
+    _import(world, tmp_path, range(10_001, 10_001 + N), replace=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recording, "_finish", lambda *_: None)
+        with pytest.raises(Killed):
+            world.sync_while("averaging tags", kill)
+    assert world.last_run()["status"] == "killed"
+    assert world.texts().keys() == set(range(10_001, 10_001 + N))
+    world.run("TRUNCATE questions")
+    _refused(world)
+
+
+def test_replaced_while_the_views_are_lifted(world: World, tmp_path: Path) -> None:
+    lifting.drop(world.database)
+    _import(world, tmp_path, range(10_001, 10_011), replace=True)
+    lifting.restore(world.database, Silent())
+    assert world.sync().changes.gone == N
+
+
+def test_import_beside_ones_own_source_allows_nothing(world: World, tmp_path: Path) -> None:
+    world.run("CREATE TABLE ticket AS SELECT id + 50000 AS id, title AS text FROM questions")
+    world.sync(Choice(sql="TABLE ticket"), allow_gone=True)
+    _import(world, tmp_path, range(10_001, 10_011), replace=True)
+    assert f"{N:,} of {N:,} questions are gone" in str(_refused(world, Choice("tags")))
