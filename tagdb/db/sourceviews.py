@@ -171,7 +171,7 @@ def follow(session: Session, view: SourceView) -> Followed:
         return Followed(False)
     define(session, view, words)
     if (reads := _what_is_new(difference)) is None:
-        return Followed(True)
+        return Followed(False)
     return Followed(True, f"the view tagdb.{view.name} {reads} from now on: that is what the names in its words mean")
 
 

@@ -178,9 +178,7 @@ def test_new_source_ends_it_and_leaves_the_tags_and_the_rights(helpdesk: World, 
     execute("DROP ROLE lifting_reader")
 
 
-def test_preset_in_place_of_lifted_views_leaves_the_tags(
-    database: Database, tiny_embedder: Path
-) -> None:
+def test_preset_in_place_of_lifted_views_leaves_the_tags(database: Database, tiny_embedder: Path) -> None:
     world = World(
         database, tiny_embedder, tables=TABLES + "CREATE TABLE questions (id bigint PRIMARY KEY, title text);"
     )
@@ -273,7 +271,8 @@ def test_a_plain_owner_can_do_it_under_any_search_path(
     elsewhere = Database(f"{owner.dsn}&options=-csearch_path%3Dtagdb,public,nowhere", origin="test")
     lifting.restore(elsewhere, Silent())
     assert _facts(owner) == before
-    stored.run(empty_database, "REASSIGN OWNED BY lifting_owner TO postgres; DROP OWNED BY lifting_owner")
+    superuser = Database(f"{empty_database.dsn}&options=-crole%3Dpostgres", origin="test")
+    stored.run(superuser, "REASSIGN OWNED BY lifting_owner TO postgres; DROP OWNED BY lifting_owner")
     execute("DROP ROLE lifting_owner")
 
 
