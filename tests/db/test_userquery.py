@@ -77,7 +77,7 @@ _ROWS = [(1, "a"), (2, None)]
         f"{_SELECT}; -- it's done;",
         f"{_SELECT}; /* done; */ -- really\n;",
         f"{_SELECT} /* done */ ;",
-        "SELECT id, label FROM questions -- all\rORDER BY id; -- done\r",
+        "SELECT 1 AS id, 'a' AS label -- first\rUNION ALL SELECT 2, NULL; -- done\r",
         f"-- first\n/* second; */ {_SELECT}",
         f"({_SELECT})",
         "SELECT id AS question_id, label FROM questions ORDER BY 1",
