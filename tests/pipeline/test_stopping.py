@@ -100,9 +100,11 @@ def test_long_texts_are_committed_from_the_first_seconds_on(world: World) -> Non
     long = {number: " ".join(f"w{number * 31 + place}" for place in range(30)) for number in range(3_000)}
     world.put(long)
     process = subprocess.Popen([sys.executable, "-c", SLOW_TOKENS], stderr=subprocess.DEVNULL, env=os.environ)
-    wait_until(lambda: world.scalar("SELECT count(*) FROM tagdb.text_vector") > 0, seconds=45)
-    process.kill()
-    process.wait()
+    try:
+        wait_until(lambda: world.scalar("SELECT count(*) FROM tagdb.text_vector") > 0, seconds=45)
+    finally:
+        process.kill()
+        process.wait()
     kept = world.scalar("SELECT count(*) FROM tagdb.text_vector")
     assert 0 < kept < len(long)
     wait_until(lambda: not world.scalar("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"))

@@ -20,6 +20,7 @@ WRITING = {
     "import": ("-",),
     "sync": (),
     "sync --dry-run": (),
+    "sync --dry-run --source-sql": ("SELECT id AS question_id, title AS text FROM questions",),
     "train": ("--query", LABELLED),
     "predict": (),
     "models activate": ("1",),
