@@ -13,7 +13,17 @@ from tagdb.errors import InputRefused
 from tagdb.models import Reporter, Silent
 from tagdb.shortening import named
 
-__all__ = ["CUSTOM", "PRESETS", "Choice", "current", "ensure", "follow", "names_each_once", "require_user_tables"]
+__all__ = [
+    "CUSTOM",
+    "PRESETS",
+    "Choice",
+    "current",
+    "ensure",
+    "follow",
+    "gone",
+    "names_each_once",
+    "require_user_tables",
+]
 
 PRESETS = ("tags", "title", "title+tags")
 
@@ -67,7 +77,7 @@ def ensure(session: Session, choice: Choice, reporter: Reporter | None = None) -
     before, last = current(session), sourceviews.definition(session, SOURCE)
     chosen = choice.preset is not None or choice.sql is not None
     if before is None and not chosen and (session.scalar("source.has_questions") or (last and last.sql)):
-        raise _gone(session, SOURCE)
+        raise gone(session)
     preset = choice.preset
     if preset is None and before is None and choice.sql is None:
         preset = last.preset if last and last.preset else PRESETS[0]
@@ -108,13 +118,13 @@ def _renew_tags(session: Session, reporter: Reporter, *, chosen: bool, from_cust
     if own and from_custom and has_tags:
         reporter.say(f"tags come from the table tags now, no longer from {TAGS.option}")
     elif own and state == "gone":
-        raise _gone(session, TAGS, chosen=chosen)
+        raise gone(session, TAGS, chosen=chosen)
     elif own or state == "preset" or (state == STAND_IN and not has_tags):
         return False
     return sourceviews.define(session, TAGS, Definition("preset" if has_tags else STAND_IN, None))
 
 
-def _gone(session: Session, view: SourceView, *, chosen: bool = False) -> InputRefused:
+def gone(session: Session, view: SourceView = SOURCE, *, chosen: bool = False) -> InputRefused:
     """Tell of a view that was dropped with a table, and what to type, beside what was `chosen`, to have it again."""
     views = [SOURCE, TAGS] if view is SOURCE and session.scalar("source.tags_state") == "gone" else [view]
     said = " ".join(words for each in views if (words := _as_typed(session, each)))

@@ -45,7 +45,8 @@ def source_views(session: Session, _database: Database) -> Iterator[Finding]:
     if lifting.lifted(session):
         yield problem("source", "the views over your tables are lifted", "tagdb db views restore")
     elif now is None and session.scalar("source.has_questions"):
-        yield problem("source", "the view tagdb.source is gone", "tagdb sync --text tags, or --source-sql 'SELECT …'")
+        gone = source.gone(session)
+        yield problem("source", str(gone), gone.hint)
     elif now is None:
         yield note("source", "nothing is embedded yet", "tagdb sync")
     else:

@@ -152,8 +152,8 @@ def _describe_source(session: Session, picture: Status) -> None:
     picture.tables = [row.name for row in session.rows("status.tables")]
     if picture.source is None and picture.texts:
         kept = _number(picture.texts, "text")
-        why = f"the view tagdb.source is gone, dropped with a table that it read; {kept} stored still"
-        picture.faults.insert(0, Reason(why, _SAY_AGAIN))
+        gone = source.gone(session)
+        picture.faults.insert(0, Reason(f"{gone}; {kept} stored still", gone.hint or _SYNC))
     elif picture.source is None:
         here = session.scalar("status.has_questions")
         begin = _SYNC if here else "tagdb import FILE, or for tables of your own: tagdb sync --source-sql 'SELECT …'"

@@ -127,7 +127,7 @@ def test_source_that_is_gone_with_its_table_is_told_apart_from_none(world: World
     assert picture.reasons[0].why == (
         "the view tagdb.source is gone, dropped with a table that it read; 12 texts stored still"
     )
-    assert "--source-sql" in picture.reasons[0].next
+    assert picture.reasons[0].next == "once that is there again: tagdb sync --text tags"
 
 
 def test_view_of_tags_that_is_gone_or_waits_for_a_table_is_told(world: World) -> None:
