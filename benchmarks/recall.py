@@ -122,7 +122,13 @@ def keep_origins(session: Session, relation: Relation, origins: NDArray[np.float
 
 def collected(relation: Relation, query: str) -> str:
     """Take the origin of a query of nearest.sql as $1, and make its answer one array of keys, nearest first."""
-    for parameter, value in {"embedder": str(relation.embedder), "origin": "$1", "k": str(K), "except": "NULL"}.items():
+    for parameter, value in {
+        "embedder": str(relation.embedder),
+        "origin": "$1",
+        "k": str(K),
+        "except": "NULL",
+        "longest": "200",
+    }.items():
         query = re.sub(rf"(?<!:):{parameter}\b", value, query)
     return COLLECTED.format(key=relation.key, query=query)
 
@@ -144,7 +150,7 @@ def ask_as_sent(session: Session, relation: Relation, origins: NDArray[np.float3
     found: list[list[int] | None] = []
     for origin in origins:
         vector = f"[{','.join(map(str, origin.tolist()))}]"
-        parameters = {"embedder": relation.embedder, "origin": vector, "k": K}
+        parameters = {"embedder": relation.embedder, "origin": vector, "k": K, "longest": 200}
         if relation.name == "tags":
             parameters["except"] = None
         started = time.perf_counter()

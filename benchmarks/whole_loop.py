@@ -69,7 +69,9 @@ class Loop:
         """Run one command, note what it took and print what it says."""
         server = self._server_seconds()
         started = time.perf_counter()
-        process = subprocess.Popen(self._arguments(*command, "--quiet"), env=self._environment, stdout=subprocess.PIPE)
+        process = subprocess.Popen(
+            self._arguments(*command), env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
         assert process.stdout is not None
         output = process.stdout.read().decode()
         _, status, usage = os.wait4(process.pid, 0)

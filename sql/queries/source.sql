@@ -107,8 +107,13 @@ WHERE a.attrelid = to_regclass(:table_name) AND a.attnum > 0 AND NOT a.attisdrop
 ORDER BY a.attnum
 
 -- name: user_schema
--- Where an unqualified CREATE TABLE puts the user's tables: never into tagdb's own schema, nor into one of an extension.
+-- Where an unqualified CREATE TABLE puts the user's tables: never into tagdb's own schema, nor into one of extensions, nor
+-- into the one that is on the path of this connection only for pgvector's sake.
 SELECT s
 FROM unnest(current_schemas(false)) WITH ORDINALITY AS p (s, place)
-WHERE s <> 'tagdb' AND (s = 'public' OR NOT EXISTS (SELECT FROM pg_extension e WHERE e.extnamespace = to_regnamespace(s)))
+WHERE s <> 'tagdb' AND NOT EXISTS (
+    SELECT
+    FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+    WHERE n.nspname = s AND (s <> 'public' OR e.extname = 'vector' AND current_setting('search_path') <> (
+        SELECT reset_val FROM pg_settings WHERE name = 'search_path')))
 ORDER BY place LIMIT 1

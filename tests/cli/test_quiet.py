@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -34,17 +34,24 @@ SMALL = ("--cell-dim", "8", "--projection-dim", "8", "--batch-tokens", "128", "-
 
 
 @pytest.fixture
-def acts(database: Database, tiny_embedder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def acts(
+    database: Database,
+    tiny_embedder: Path,
+    tmp_path: Path,
+    execute: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[list[str]]:
     """What somebody types who does everything, in an order in which it can be done."""
     monkeypatch.setenv("TAGDB_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(pretraining, "Size", partial(Size, filters=((1, 4), (2, 8)), n_highway=0))
     monkeypatch.setattr(demo, "demo", lambda *_: 1.0)
-    monkeypatch.setattr(server, "start", lambda _reporter: "postgresql://somewhere")
-    monkeypatch.setattr(server, "stop", lambda *, force: not force)
+    monkeypatch.setattr(server, "start", lambda *_: "postgresql://somewhere")
+    monkeypatch.setattr(server, "stop", lambda *_, force: not force)
     rows = (f"{n},{tag} t{n % 9},{tag}" for n in range(60) for tag in (("java", "python")[n % 2],))
     (tmp_path / "questions.csv").write_text("id,tags,label\n" + "\n".join(rows))
     (tmp_path / "texts.txt").write_text("\n".join(sentences(40)))
-    return [
+    execute("CREATE ROLE quiet_reader")
+    yield [
         "demo",
         "db start",
         "db stop",
@@ -65,10 +72,13 @@ def acts(database: Database, tiny_embedder: Path, tmp_path: Path, monkeypatch: p
         "db views drop",
         "db views restore",
         "db prune",
+        "db grant quiet_reader --wide",
+        "db revoke quiet_reader",
         f"embedder train --output {tmp_path}/trained --file {tmp_path}/texts.txt {' '.join(SMALL)}",
         f"embedder add other {tiny_embedder}",
         "embedder remove other --yes",
     ]
+    execute("DROP ROLE quiet_reader")
 
 
 def _command(line: str, known: set[str]) -> str:

@@ -16,7 +16,6 @@ from tests.places.dba import DbaServer, running
 from tests.places.loop import LABELLED, QUESTIONS, whole_loop
 
 WRITING = {
-    "db migrate": (),
     "import": ("-",),
     "sync": (),
     "sync --dry-run": (),
@@ -57,6 +56,7 @@ def test_standby_answers_readers_and_names_itself_to_who_would_write(
     assert len(result.read_text().splitlines()) == 61
     for words in ("models list", "index status", "embedder list"):
         done(*words.split(), **url)
+    assert "was up to date" in done("db", "migrate", **url).stdout
     for words, arguments in WRITING.items():
         refused = tagdb(*words.split(), *arguments, typed=QUESTIONS, **url)
         assert refused.exit_code == 3, (words, refused.output)
