@@ -32,7 +32,8 @@ def upgrade() -> None:
             INSERT INTO tagdb.source_definition (view, preset, sql)
             SELECT c.relname, p.preset, CASE WHEN p.preset IS NULL THEN rtrim(pg_get_viewdef(c.oid), ';') END
             FROM pg_class c
-            LEFT JOIN LATERAL (SELECT nullif(obj_description(c.oid, 'pg_class'), 'custom SQL') AS preset) p ON true
+            LEFT JOIN LATERAL (SELECT obj_description(c.oid, 'pg_class') AS preset) p
+                ON p.preset IN ('tags', 'title', 'title+tags', 'preset', 'stand-in')
             WHERE c.oid IN (to_regclass('tagdb.source'), to_regclass('tagdb.source_tag'));
             IF EXISTS (SELECT FROM tagdb.source_definition WHERE view = 'source_tag' AND preset IS NULL) THEN
                 COMMENT ON VIEW tagdb.source_tag IS 'custom SQL';

@@ -144,6 +144,19 @@ def test_source_of_before_keeps_its_words(empty_database: Database) -> None:
         session.run_script("DROP TABLE ticket_old")
 
 
+def test_comment_of_ones_own_is_no_preset(empty_database: Database) -> None:
+    old(empty_database, (6,))
+    stored.run(
+        empty_database,
+        "CREATE VIEW tagdb.source AS SELECT 1::bigint AS question_id, 'x' AS text",
+        "COMMENT ON VIEW tagdb.source IS 'our tickets'",
+    )
+    schema.migrate(empty_database)
+    assert stored.column(empty_database, "SELECT sql IS NOT NULL FROM tagdb.source_definition") == [True]
+    with empty_database.session() as session, session.transaction():
+        assert not source.follow(session, Silent())
+
+
 def test_preset_of_before_is_one_still(empty_database: Database) -> None:
     old(empty_database, (6,))
     stored.run(
