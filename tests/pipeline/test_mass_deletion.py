@@ -13,7 +13,7 @@ from tagdb.models import Silent
 from tagdb.pipeline import embedders, lifting, pruning, recording, status
 from tagdb.pipeline.importing import import_files
 from tagdb.pipeline.sync import Choice, plan
-from tests.pipeline.world import World, load_once
+from tests.pipeline.world import USER_TABLES, World, load_once
 
 N = 2_400
 
@@ -200,3 +200,12 @@ def test_import_beside_ones_own_source_allows_nothing(world: World, tmp_path: Pa
     world.sync(Choice(sql="TABLE ticket"), allow_gone=True)
     _import(world, tmp_path, range(10_001, 10_011), replace=True)
     assert f"{N:,} of {N:,} questions are gone" in str(_refused(world, Choice("tags")))
+
+
+def test_import_into_another_schema_allows_nothing(world: World, tiny_embedder: Path, tmp_path: Path) -> None:
+    elsewhere = Database(f"{world.database.dsn}&options=-csearch_path%3Dmine,public,tagdb", origin="test")
+    mine = World(elsewhere, tiny_embedder, tables=f"CREATE SCHEMA mine; {USER_TABLES}")
+    _import(mine, tmp_path, range(10_001, 10_011), replace=True)
+    assert f"{N:,} of {N:,} questions are gone" in str(_refused(mine))
+    world.run("TRUNCATE questions")
+    _refused(world)
