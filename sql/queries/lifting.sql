@@ -12,7 +12,13 @@ SELECT EXISTS (SELECT FROM tagdb.lifted_view WHERE to_regclass(format('tagdb.%I'
 SELECT name, definition FROM tagdb.lifted_view ORDER BY place, name
 
 -- name: standing
-SELECT c.relname AS name FROM pg_class c
+-- The owner of a schema may drop what is somebody else's in it, but not make it somebody else's again.
+SELECT c.relname AS name, quote_ident(pg_get_userbyid(c.relowner)) AS owner, quote_ident(me.rolname) AS me,
+    c.relowner = me.oid OR me.rolsuper OR (
+        has_schema_privilege(c.relowner, 'tagdb', 'CREATE')
+        AND CASE WHEN CAST(current_setting('server_version_num') AS integer) >= 160000
+            THEN pg_has_role(c.relowner, 'SET') ELSE pg_has_role(c.relowner, 'MEMBER') END) AS returnable
+FROM pg_class c JOIN pg_roles me ON me.rolname = current_user
 WHERE c.oid IN (to_regclass('tagdb.source'), to_regclass('tagdb.source_tag')) AND c.relkind = 'v'
 ORDER BY name
 

@@ -42,12 +42,19 @@ def lift(session: Session) -> Sequence[str]:
     Raises
     ------
     InputRefused : there are none, or others depend on them; nothing was changed
+    Unavailable : one is somebody else's, who could not be given it back; nothing was changed
     """
     with session.transaction():
         session.execute("lifting.wait_a_while")
-        names = [row.name for row in session.rows("lifting.standing")]
-        if not names:
+        standing = session.rows("lifting.standing")
+        if not standing:
             raise InputRefused("there is no view over your tables to lift", hint="tagdb sync --source-sql 'SELECT …'")
+        for view in standing:
+            if not view.returnable:
+                raise Unavailable(
+                    f"the view tagdb.{view.name} belongs to {view.owner}, to whom {view.me} could not give it back",
+                    hint=f"have {view.owner} or a superuser run: ALTER VIEW tagdb.{view.name} OWNER TO {view.me}",
+                )
         with _bare_path(session):
             if dependents := [row.name for row in session.rows("lifting.dependents")]:
                 raise InputRefused(
@@ -56,7 +63,7 @@ def lift(session: Session) -> Sequence[str]:
                 )
             session.execute("lifting.keep")
         session.execute("lifting.drop")
-    return names
+    return [view.name for view in standing]
 
 
 def restore(session: Session, reporter: Reporter) -> Sequence[str]:

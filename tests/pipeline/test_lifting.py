@@ -267,11 +267,17 @@ def test_a_plain_owner_can_do_it_under_any_search_path(
         lifting.drop(database)
         lifting.restore(database, Silent())
         assert _facts(owner) == before
+    superuser = Database(f"{empty_database.dsn}&options=-crole%3Dpostgres", origin="test")
+    stored.run(superuser, "ALTER VIEW tagdb.source OWNER TO postgres")
+    with pytest.raises(
+        Unavailable, match="belongs to postgres, to whom lifting_owner could not give it back"
+    ) as refused:
+        lifting.drop(owner)
+    stored.run(superuser, (refused.value.hint or "").partition("run: ")[2])
     lifting.drop(owner)
     elsewhere = Database(f"{owner.dsn}&options=-csearch_path%3Dtagdb,public,nowhere", origin="test")
     lifting.restore(elsewhere, Silent())
     assert _facts(owner) == before
-    superuser = Database(f"{empty_database.dsn}&options=-crole%3Dpostgres", origin="test")
     stored.run(superuser, "REASSIGN OWNED BY lifting_owner TO postgres; DROP OWNED BY lifting_owner")
     execute("DROP ROLE lifting_owner")
 
