@@ -38,7 +38,10 @@ def sync(
         Path | None, typer.Option(help="Read the SELECT of --source-tags-sql from a file; - is standard input.")
     ] = None,
     allow_gone: Annotated[
-        bool, typer.Option("--allow-gone", help="Go on even if more than half of the questions (over 1,000) are gone.")
+        bool,
+        typer.Option(
+            "--allow-gone", help="Go on even if more than half of the questions (over 1,000) are gone or empty."
+        ),
     ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Embed at most this many texts; the rest stays due.")] = None,
     batch_size: Annotated[
@@ -64,7 +67,8 @@ def sync(
     A second run with nothing changed writes nothing.
 
     What you embed is remembered as SQL: should a table of that name be another one later, sync goes over to it and says
-    so. Should most of your questions be gone, it changes nothing and exits with 4 until you say --allow-gone.
+    so. Should most of your questions be gone, or have no text any more, it changes nothing and exits with 4 until you
+    say --allow-gone.
 
     Examples:
 
