@@ -13,7 +13,8 @@ from tagdb.cli.reporting import reporter
 from tagdb.errors import UsageError
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.sync import Plan, SyncResult
+    from tagdb.pipeline.planning import Plan
+    from tagdb.pipeline.sync import SyncResult
 
 
 def sync(
@@ -82,14 +83,14 @@ def sync(
 
         tagdb sync --source-sql-file tickets.sql --source-tags-sql 'SELECT id, topics AS tag FROM tickets'
     """
-    from tagdb.pipeline import opening
+    from tagdb.pipeline import opening, planning
     from tagdb.pipeline import sync as use_case
 
     choice = use_case.Choice(text, *_sources(source_sql, source_sql_file, source_tags_sql, source_tags_sql_file))
     report = reporter()
     database = opening.open_database(db_url, report, wait=wait)
     if dry_run:
-        plan = use_case.plan(database, choice, report, limit=limit, max_tokens=max_tokens, allow_gone=allow_gone)
+        plan = planning.plan(database, choice, report, limit=limit, max_tokens=max_tokens, allow_gone=allow_gone)
         print_json(asdict(plan)) if json else _print_plan(plan)
         return
     result = use_case.sync(

@@ -19,24 +19,10 @@ from tagdb.pipeline.locking import exclusive
 from tagdb.pipeline.moved import Look
 from tagdb.pipeline.recording import Counts, recorded
 
-__all__ = ["PRESETS", "Changes", "Choice", "Plan", "SyncResult", "plan", "sync"]
+__all__ = ["PRESETS", "Changes", "Choice", "SyncResult", "sync"]
 
 _MANY = 0.25
 """From this share of new vectors on, building the index anew is quicker than growing it row by row."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a sync would do; `seconds` is estimated from the rate of the last one, None without one to go by.
-
-    `refused` says why it would do none of it, unless it is told that questions may go.
-    """
-
-    changes: Changes
-    texts_due: int
-    labels_due: int | None
-    seconds: float | None
-    refused: str | None = None
 
 
 @dataclass
@@ -63,45 +49,6 @@ class SyncResult:
     def failed(self) -> int:
         """How many texts the encoder refused."""
         return sum(self.embedded.failed.values()) - self.without_token
-
-
-def plan(
-    database: Database,
-    choice: Choice,
-    reporter: Reporter,
-    *,
-    limit: int | None = None,
-    max_tokens: int = embedding.DEFAULT_MAX_TOKENS,
-    allow_gone: bool = False,
-) -> Plan:
-    """Work out what a sync would do; nothing is written, not even the choice of the source."""
-    with (
-        database.session() as session,
-        exclusive(session),
-        sourceviews.naming_the_query(session),
-        session.rehearsal(),
-    ):
-        compared = comparing.compare(session, choice, max_tokens, reporter)
-        refusal = None if allow_gone else comparing.mass_deletion(session, compared)
-        embedder = compared.embedder
-        rate = session.scalar("sync.last_rate", embedder=embedder.id)
-        if compared.look.nothing_moved:
-            labels = 0 if session.row("predict.active_classifier") else None
-            return Plan(compared.changes, 0, labels, 0.0 if rate else None)
-        due = session.scalar("sync.count_due_after_changes", embedder=embedder.id)
-        due = due if limit is None else min(due, limit)
-        refused = str(refusal) if refusal else None
-        return Plan(compared.changes, due, _labels_due(session, embedder), due / rate if rate else None, refused)
-
-
-def _labels_due(session: Session, embedder: StoredEmbedder) -> int | None:
-    classifier = session.row("predict.active_classifier")
-    if classifier is None:
-        return None
-    if classifier.embedder_id != embedder.id:
-        return 0
-    due: int = session.scalar("sync.count_labels_due_after_changes", embedder=embedder.id, classifier=classifier.id)
-    return due
 
 
 def sync(
@@ -142,149 +89,144 @@ def sync(
         sourceviews.naming_the_query(session),
         ExitStack() as loading,
     ):
-        with session.transaction():
-            compared = comparing.compare(session, choice, max_tokens, reporter)
-            if not allow_gone and (refusal := comparing.mass_deletion(session, compared)):
-                raise refusal
-            ahead = compared.changes.written > 0
-            load = loading.enter_context(embedding.loading(compared.embedder, ahead=ahead))
-            if compared.changes.total:
-                comparing.apply(session, reporter)
-                session.execute("sync.note_gone", gone=compared.changes.gone)
-        result = SyncResult(compared.changes, Embedded(), compared.embedder.name)
-        made: dict[str, str] = {}
+        compared, load = _compare_and_store(session, choice, max_tokens, reporter, loading, allow_gone=allow_gone)
+        run = _Run(database, session, reporter, compared, max_tokens, limit, block_size, index)
         try:
-            if not compared.look.nothing_moved:
-                made = _bring_up_to_date(
-                    database,
-                    session,
-                    compared,
-                    result,
-                    load,
-                    loading,
-                    reporter,
-                    limit=limit,
-                    max_tokens=max_tokens,
-                    block_size=block_size,
-                    index=index,
-                )
-            if index and not result.texts_left:
-                _index(database, session, compared.embedder, result, reporter)
-            embedders.drop_unused(session, reporter)
-            if made and not (result.texts_left or result.label_fault):
-                _remember(session, compared, made, max_tokens, counts)
+            made = {} if compared.look.nothing_moved else run.bring_up_to_date(load)
+            run.finish(made, counts)
         finally:
-            _count(counts, result, compared.embedder)
-        return result
+            _count(counts, run.result, compared.embedder)
+        return run.result
 
 
-def _bring_up_to_date(
-    database: Database,
+def _compare_and_store(
     session: Session,
-    compared: Compared,
-    result: SyncResult,
-    load: Callable[[], Embedder],
-    loading: ExitStack,
-    reporter: Reporter,
-    *,
-    limit: int | None,
+    choice: Choice,
     max_tokens: int,
-    block_size: int | None,
-    index: bool,
-) -> dict[str, str]:
-    """Do all that is due, and return the fingerprints of what was made, each as soon as it is up to date."""
-    embedder, look = compared.embedder, compared.look
-    with loading:
-        made = moved.fingerprints(session, moved.TEXTS) if look.views else {}
-        session.execute("sync.drop_changes")
-        if not moved.as_before(session, look, ["failure"]):
-            look = moved.NO_LOOK  # texts that failed may get vectors now, of questions that have not moved
-        if due := session.scalar("sync.count_due_texts", embedder=embedder.id):
-            if index and (limit is None or due <= limit):
-                _make_way(session, embedder, due)
-            embedding.embed_due(
-                database,
-                session,
-                embedder,
-                load,
-                result.embedded,
-                reporter,
-                limit=limit,
-                max_tokens=max_tokens,
-                block_size=block_size,
-            )
-            result.texts_left = due - result.embedded.texts - sum(result.embedded.failed.values())
-    _average(session, embedder, look, result, reporter)
-    if made:
-        made |= moved.fingerprints(session, moved.CENTROIDS)
-    if not result.texts_left and not embedder.active:
-        _switch(database, session, embedder, result, reporter, index=index)
-    _predict(session, look, result, reporter)
-    if made:
-        made |= moved.fingerprints(session, moved.LABELS)
-    return made
-
-
-def _remember(session: Session, compared: Compared, made: dict[str, str], max_tokens: int, counts: Counts) -> None:
-    """Note which rows a sync that left nothing to do rests on, unless somebody has deleted some of them meanwhile."""
-    texts, vectors = (moved.fingerprints(session, tables) for tables in (moved.TEXTS, moved.VECTORS))
-    if texts.items() <= made.items() and not session.scalar("sync.count_due_texts", embedder=compared.embedder.id):
-        counts.detail["fingerprints"] = moved.remember(session, compared.look, made | vectors, max_tokens)
-
-
-def _make_way(session: Session, embedder: StoredEmbedder, due: int) -> None:
-    """Drop the index on the vectors when so many are `due` that building it anew is quicker."""
-    for each in indexing.status(session):
-        if (
-            (each.relation, each.embedder_id) == ("text_vector", embedder.id)
-            and each.built
-            and due > _MANY * each.vectors
-        ):
-            indexing.drop_one(session, each)
-
-
-def _average(session: Session, embedder: StoredEmbedder, look: Look, result: SyncResult, reporter: Reporter) -> None:
-    """Renew tag centroids: those that are read, or that are about to be because no text lacks a vector."""
-    read = embedders.active(session) if result.texts_left else embedder
-    assert read is not None
-    with reporter.step("averaging tags"):
-        result.tags, result.tags_removed = tag_vectors.refresh(session, read, look)
-
-
-def _switch(
-    database: Database,
-    session: Session,
-    embedder: StoredEmbedder,
-    result: SyncResult,
     reporter: Reporter,
+    loading: ExitStack,
     *,
-    index: bool,
-) -> None:
-    """Let everything read the chosen embedder; its indexes are built first, so that neighbours are never without."""
-    if index:
-        _index(database, session, embedder, result, reporter)
-    embedders.promote(session, embedder)
-    reporter.say(f"everything reads embedder {embedder.name!r} now")
+    allow_gone: bool,
+) -> tuple[Compared, Callable[[], Embedder]]:
+    """Let a change of the source and the texts that it gives take effect together; meanwhile the model loads."""
+    with session.transaction():
+        compared = comparing.compare(session, choice, max_tokens, reporter)
+        if not allow_gone and (refusal := comparing.mass_deletion(session, compared)):
+            raise refusal
+        load = loading.enter_context(embedding.loading(compared.embedder, ahead=compared.changes.written > 0))
+        if compared.changes.total:
+            comparing.apply(session, reporter)
+            session.execute("sync.note_gone", gone=compared.changes.gone)
+    return compared, load
 
 
-def _predict(session: Session, look: Look, result: SyncResult, reporter: Reporter) -> None:
-    try:
-        with reporter.step("predicting"):
-            predicted = predict.write_labels(session, look)
-    except InputRefused as fault:
-        result.label_fault = fault
-    else:
-        if predicted:
-            result.labelled, result.labels_removed = predicted.written, predicted.removed
+@dataclass
+class _Run:
+    """One sync, after its comparison: `result` is filled in as the steps are done."""
 
+    database: Database
+    session: Session
+    reporter: Reporter
+    compared: Compared
+    max_tokens: int
+    limit: int | None
+    block_size: int | None
+    index: bool
 
-def _index(
-    database: Database, session: Session, embedder: StoredEmbedder, result: SyncResult, reporter: Reporter
-) -> None:
-    for each in indexing.status(session):
-        if each.embedder_id == embedder.id and each.worthwhile and not each.built:
-            indexing.build_one(database, session, each, reporter)
-            result.indexed.append(each.relation)
+    def __post_init__(self) -> None:
+        self.embedder: StoredEmbedder = self.compared.embedder
+        self.result = SyncResult(self.compared.changes, Embedded(), self.embedder.name)
+
+    def bring_up_to_date(self, load: Callable[[], Embedder]) -> dict[str, str]:
+        """Do all that is due, and return the fingerprints of what was made, each as soon as it is up to date."""
+        look = self.compared.look
+        made = moved.fingerprints(self.session, moved.TEXTS) if look.views else {}
+        self.session.execute("sync.drop_changes")
+        if not moved.as_before(self.session, look, ["failure"]):
+            look = moved.NO_LOOK  # texts that failed may get vectors now, of questions that have not moved
+        self._embed(load)
+        self._average(look)
+        if made:
+            made |= moved.fingerprints(self.session, moved.CENTROIDS)
+        if not self.result.texts_left and not self.embedder.active:
+            self._switch()
+        self._predict(look)
+        if made:
+            made |= moved.fingerprints(self.session, moved.LABELS)
+        return made
+
+    def finish(self, made: dict[str, str], counts: Counts) -> None:
+        """Build the indexes that pay, drop what nothing uses, and note what was `made` where nothing is left to do."""
+        if self.index and not self.result.texts_left:
+            self._build_indexes()
+        embedders.drop_unused(self.session, self.reporter)
+        if made and not (self.result.texts_left or self.result.label_fault):
+            self._remember(made, counts)
+
+    def _embed(self, load: Callable[[], Embedder]) -> None:
+        due: int = self.session.scalar("sync.count_due_texts", embedder=self.embedder.id)
+        if not due:
+            return
+        if self.index and (self.limit is None or due <= self.limit):
+            self._make_way(due)
+        embedding.embed_due(
+            self.database,
+            self.session,
+            self.embedder,
+            load,
+            self.result.embedded,
+            self.reporter,
+            limit=self.limit,
+            max_tokens=self.max_tokens,
+            block_size=self.block_size,
+        )
+        self.result.texts_left = due - self.result.embedded.texts - sum(self.result.embedded.failed.values())
+
+    def _make_way(self, due: int) -> None:
+        """Drop the index on the vectors when so many are `due` that building it anew is quicker."""
+        for each in indexing.status(self.session):
+            of_these = (each.relation, each.embedder_id) == ("text_vector", self.embedder.id)
+            if of_these and each.built and due > _MANY * each.vectors:
+                indexing.drop_one(self.session, each)
+
+    def _average(self, look: Look) -> None:
+        """Renew tag centroids: those that are read, or that are about to be because no text lacks a vector."""
+        read = embedders.active(self.session) if self.result.texts_left else self.embedder
+        assert read is not None
+        with self.reporter.step("averaging tags"):
+            self.result.tags, self.result.tags_removed = tag_vectors.refresh(self.session, read, look)
+
+    def _switch(self) -> None:
+        """Let everything read the chosen embedder; its indexes are built first, so that neighbours never lack them."""
+        if self.index:
+            self._build_indexes()
+        embedders.promote(self.session, self.embedder)
+        self.reporter.say(f"everything reads embedder {self.embedder.name!r} now")
+
+    def _predict(self, look: Look) -> None:
+        try:
+            with self.reporter.step("predicting"):
+                predicted = predict.write_labels(self.session, look)
+        except InputRefused as fault:
+            self.result.label_fault = fault
+        else:
+            if predicted:
+                self.result.labelled, self.result.labels_removed = predicted.written, predicted.removed
+
+    def _build_indexes(self) -> None:
+        for each in indexing.status(self.session):
+            if each.embedder_id == self.embedder.id and each.worthwhile and not each.built:
+                indexing.build_one(self.database, self.session, each, self.reporter)
+                self.result.indexed.append(each.relation)
+
+    def _remember(self, made: dict[str, str], counts: Counts) -> None:
+        """Note which rows this sync rests on, unless somebody has deleted some of them meanwhile."""
+        texts, vectors = (moved.fingerprints(self.session, tables) for tables in (moved.TEXTS, moved.VECTORS))
+        due = self.session.scalar("sync.count_due_texts", embedder=self.embedder.id)
+        if texts.items() <= made.items() and not due:
+            counts.detail["fingerprints"] = moved.remember(
+                self.session, self.compared.look, made | vectors, self.max_tokens
+            )
 
 
 def _count(counts: Counts, result: SyncResult, embedder: StoredEmbedder) -> None:

@@ -12,7 +12,8 @@ from tagdb.errors import CheckFailed
 from tagdb.models import Silent
 from tagdb.pipeline import embedders, lifting, pruning, recording, status
 from tagdb.pipeline.importing import import_files
-from tagdb.pipeline.sync import Choice, plan
+from tagdb.pipeline.planning import plan
+from tagdb.pipeline.sync import Choice
 from tests.pipeline.world import USER_TABLES, World, load_once
 
 N = 2_400

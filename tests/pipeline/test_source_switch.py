@@ -10,7 +10,8 @@ from tagdb.db.connection import Database
 from tagdb.errors import QueryRefused
 from tagdb.models import Silent
 from tagdb.pipeline import comparing, embedders
-from tagdb.pipeline.sync import Choice, plan, sync
+from tagdb.pipeline.planning import plan
+from tagdb.pipeline.sync import Choice, sync
 from tests.pipeline.world import OnStep, World, load_once
 
 TICKETS = """

@@ -10,7 +10,8 @@ from tagdb.db.connection import Database
 from tagdb.errors import InputRefused, QueryRefused
 from tagdb.models import Silent
 from tagdb.pipeline import embedders, status
-from tagdb.pipeline.sync import Choice, plan
+from tagdb.pipeline.planning import plan
+from tagdb.pipeline.sync import Choice
 from tests.pipeline.world import World, assert_same_centroids, expected_centroids, load_once
 
 TICKETS = """

@@ -19,7 +19,8 @@ from tagdb.errors import InputRefused
 from tagdb.models import Progress, Silent
 from tagdb.pipeline import embedders, installed, moved, status
 from tagdb.pipeline.embedders import StoredEmbedder
-from tagdb.pipeline.sync import Choice, Plan, SyncResult, plan, sync
+from tagdb.pipeline.planning import Plan, plan
+from tagdb.pipeline.sync import Choice, SyncResult, sync
 
 Vector: TypeAlias = npt.NDArray[np.float64]
 
