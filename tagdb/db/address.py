@@ -47,9 +47,14 @@ def settings(dsn: str) -> dict[str, str]:
     except psycopg2.ProgrammingError:
         raise _unreadable(dsn) from None
     misread = dsn.startswith("postgresql://") and not _URL_AS_MEANT.match(dsn)
-    if misread or "@" in found.get("host", "") or not re.fullmatch(r"[\d,\s]*", found.get("port", "")):
+    if misread or _strange(found.get("host", "")) or not re.fullmatch(r"[\d,\s]*", found.get("port", "")):
         raise Unreadable
     return found
+
+
+def _strange(hosts: str) -> bool:
+    """Whether a host has a piece of a password before it; the folder of a socket may well have an @ in its name."""
+    return any("@" in host and not host.startswith(("/", "@")) for host in hosts.split(","))
 
 
 def place(dsn: str, environ: Mapping[str, str] = os.environ) -> str | None:

@@ -25,6 +25,8 @@ from tagdb.errors import ConnectionFailed
         ("dbname='my shop' password=pw", {}, "my shop on the local socket"),
         ("postgresql:///shop?host=/run/pg&port=5433", {}, "shop on the socket in /run/pg port 5433"),
         ("postgresql://%2Frun%2Fpg/shop", {}, "shop on the socket in /run/pg"),
+        ("postgresql://me@/shop?host=/home/me%40corp/pg", {}, "shop on the socket in /home/me@corp/pg"),
+        ("host=@pg,db dbname=shop", {}, "shop on the socket in @pg,db"),
         ("", {"PGHOST": "/run/pg", "PGDATABASE": "shop"}, "shop on the socket in /run/pg"),
         ("", {"PGHOST": "db.example.org", "PGUSER": "me"}, "me on db.example.org"),
         ("", {"PGSERVICE": "prod"}, "the database of service prod"),
@@ -32,6 +34,7 @@ from tagdb.errors import ConnectionFailed
         ("dbname='postgresql://bob:pw@h/db'", {}, "postgresql://bob:***@h/db on the local socket"),
         ("postgresql://alice:x@pw@localhost/db", {}, None),
         ("postgresql://localhost/db?pw=x", {}, None),
+        ("host=db,pw@db dbname=shop", {}, None),
     ],
 )
 def test_database_is_named_by_what_decides_where_it_is(dsn: str, environ: dict[str, str], place: str | None) -> None:
