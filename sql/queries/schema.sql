@@ -64,3 +64,13 @@ SELECT quote_ident(coalesce(
 
 -- name: create_vector
 CREATE EXTENSION IF NOT EXISTS vector SCHEMA {schema}
+
+-- name: acting
+SELECT CAST(current_user AS text)
+
+-- name: act_as_login
+-- As the role that the connection began as, for the rest of the transaction.
+SET LOCAL role TO DEFAULT
+
+-- name: act_as
+SELECT set_config('role', :role, true)

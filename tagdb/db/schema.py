@@ -182,14 +182,27 @@ def _create_vector(session: Session) -> None:
     schema = session.scalar("schema.extension_schema")
     if schema is None:
         raise Unavailable("the search path names no schema for pgvector", hint="CREATE EXTENSION vector SCHEMA …")
+    create = queries.topic("schema")["create_vector"].format(schema=schema)
     try:
-        session.run_script(queries.topic("schema")["create_vector"].format(schema=schema))
+        _run_as_either(session, create)
     except Unavailable as error:
         raise Unavailable(
             "pgvector is on this server but not in this database, and this role may not add it",
             hint="have a superuser run in this database: CREATE EXTENSION vector",
         ) from error
     session.execute("session.find_vector")
+
+
+def _run_as_either(session: Session, statement: str) -> None:
+    """Run a statement as the role that is acted as or, where that lacks a right, as the one that logged in."""
+    try:
+        with session.transaction():
+            session.run_script(statement)
+    except Unavailable:
+        acting = session.scalar("schema.acting")
+        session.execute("schema.act_as_login")
+        session.run_script(statement)
+        session.execute("schema.act_as", role=acting)
 
 
 def _require_usable_vector(session: Session) -> None:

@@ -118,6 +118,18 @@ def test_missing_extension_says_who_can_add_it(dba: DbaServer, owner: str) -> No
         assert dba.admin("SELECT to_regnamespace('tagdb')", name) == [(None,)]
 
 
+def test_missing_extension_is_made_by_who_may_though_the_schema_is_anothers(dba: DbaServer, owner: str) -> None:
+    with dba.database("bare", f"OWNER {owner}") as name, dba.role("boss", "SUPERUSER") as boss:
+        dba.admin(f"CREATE SCHEMA tagdb AUTHORIZATION {owner}", name)
+        as_owner = Database(dba.url(boss, name, options=f"-c role={owner}"), origin="test")
+        with pytest.raises(Unavailable, match="this role may not add it"):
+            schema.migrate(as_owner)
+        assert schema.migrate(Database(dba.url(boss, name), origin="test"))
+        owners = "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'tagdb'::regnamespace"
+        assert dba.admin(owners, name) == [(owner,)]
+        dba.admin("DROP EXTENSION vector CASCADE;\nDROP SCHEMA tagdb CASCADE", name)
+
+
 def test_extension_that_was_dropped_is_missed_before_anything_is_done(dba: DbaServer, owner: str, shop: str) -> None:
     filled = world.filled(dba.url(owner, shop))
     dba.admin("DROP EXTENSION vector CASCADE", shop)
