@@ -1,7 +1,9 @@
 -- What `tagdb doctor` looks at; nothing here writes, and a role that only reads may ask all of it.
 
 -- name: server
-SELECT current_database() AS database, current_user AS role, quote_ident(current_user) AS quoted_role, current_setting('server_version') AS version,
+-- A role's settings are taken from the one that logged in, whichever it acts as.
+SELECT current_database() AS database, current_user AS role, quote_ident(session_user) AS quoted_login,
+    current_setting('server_version') AS version,
     CAST(current_setting('server_version_num') AS integer) AS version_num, pg_is_in_recovery() AS standby,
     CAST(current_setting('default_transaction_read_only') AS boolean) AS read_only, pg_backend_pid() AS pid,
     current_setting('server_encoding') AS encoding

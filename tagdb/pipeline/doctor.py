@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tagdb import config
+from tagdb import config, installation
 from tagdb.db.connection import Database, Session
 from tagdb.db.embedded import EmbeddedServer
 from tagdb.errors import ConnectionFailed, TagdbError, Unavailable
@@ -85,7 +85,7 @@ def _examined(session: Session, database: Database) -> Iterator[Finding]:
         for name, check in _OF_WHAT_IS_STORED.items():
             yield from _run(name, check, session, database)
     else:
-        yield from _skipped(_OF_WHAT_IS_STORED, "the schema is not the one this version works on")
+        yield from _skipped(_OF_WHAT_IS_STORED, "schema tagdb cannot be worked with")
 
 
 def _run(name: str, check: Check, session: Session, database: Database) -> Sequence[Finding]:
@@ -113,5 +113,5 @@ def _versions() -> Finding:
         except importlib.metadata.PackageNotFoundError:
             missing.append(package)
     if missing:
-        return problem("versions", f"not installed: {', '.join(missing)}", f"pip install {' '.join(missing)}")
+        return problem("versions", f"not installed: {', '.join(missing)}", installation.install_command(*missing))
     return ok("versions", ", ".join(known))

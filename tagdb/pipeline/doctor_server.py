@@ -32,7 +32,7 @@ def server(session: Session, _database: Database) -> Iterator[Finding]:
     elif row.standby:
         yield note("server", f"{told}; a standby, which only reads", "to write, name the primary server")
     elif row.read_only:
-        mend = f"ALTER ROLE {row.quoted_role} SET default_transaction_read_only = off"
+        mend = f"ALTER ROLE {row.quoted_login} SET default_transaction_read_only = off"
         yield note("server", f"{told}; transactions only read by default", mend)
     else:
         yield ok("server", told)

@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg2.extensions
 import pytest
 
+from tagdb import installation
 from tagdb.db import wire
 from tagdb.db.connection import Database
 from tagdb.pipeline import doctor, doctor_stored, indexing, lifting
@@ -92,6 +93,12 @@ def test_embedded_database_that_is_not_made_yet_is_not_made(tmp_path: Path, monk
     assert examination.problems == []
     assert {each.check for each in examination.findings} == ALL
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_missing_package_is_installed_into_this_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_PACKAGES", ("numpy", "no-such-package"))
+    (found,) = [each for each in doctor.examine("postgresql://127.0.0.1:9/db").findings if each.check == "versions"]
+    assert (found.level, found.mend) == (Level.PROBLEM, installation.install_command("no-such-package"))
 
 
 def test_database_is_named_without_its_password(database: Database) -> None:
