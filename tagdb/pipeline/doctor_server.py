@@ -103,7 +103,7 @@ def settings(session: Session, database: Database) -> Iterator[Finding]:
     row = session.row("doctor.settings")
     assert row is not None
     advice = [
-        (row.shared_buffers < _SHARED_BUFFERS, "shared_buffers", "'1GB', a quarter of the memory, and a restart"),
+        (row.shared_buffers < _SHARED_BUFFERS, "shared_buffers", "'1GB'"),
         (row.maintenance_work_mem < _MAINTENANCE, "maintenance_work_mem", "'1GB'"),
         (row.max_wal_size < _WAL, "max_wal_size", "'4GB'"),
         (not row.max_parallel_workers_per_gather, "max_parallel_workers_per_gather", "2"),
@@ -113,6 +113,7 @@ def settings(session: Session, database: Database) -> Iterator[Finding]:
     for name, value in small:
         now = getattr(row, name)
         shown = size(now) if name in ("shared_buffers", "maintenance_work_mem", "max_wal_size") else now
-        yield note("settings", f"{name} is {shown}", f"ALTER SYSTEM SET {name} = {value}; SELECT pg_reload_conf()")
+        then = "and restart the server" if name == "shared_buffers" else "SELECT pg_reload_conf()"
+        yield note("settings", f"{name} is {shown}", f"ALTER SYSTEM SET {name} = {value}; {then}")
     if not small:
         yield ok("settings", "made for bulk work")
