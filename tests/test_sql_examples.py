@@ -167,3 +167,14 @@ def test_example_answers_its_question(world: Database, name: str) -> None:
         assert checked.columns[-1] == "created_at"
         rows = [row[:-1] for row in rows]
     assert rows == EXPECTED[name]
+
+
+def test_questions_without_a_time_break_no_example(world: Database) -> None:
+    with world.session() as session:
+        session.run_script("UPDATE questions SET created_at = NULL WHERE id = 10")
+    try:
+        found = {path.stem: stored.rows(world, path.read_text(encoding="utf-8")) for path in FOLDER.glob("*.sql")}
+    finally:
+        with world.session() as session:
+            session.run_script("UPDATE questions SET created_at = '2020-03-05 12:00Z' WHERE id = 10")
+    assert [row[0] for row in found["class_share_over_time"]].count(None) == 0

@@ -3,6 +3,7 @@ WITH monthly AS (
     SELECT date_trunc('month', q.created_at AT TIME ZONE 'UTC')::date AS month, l.label, count(*) AS questions
     FROM tagdb.labels l
     JOIN questions q ON q.id = l.question_id
+    WHERE q.created_at IS NOT NULL
     GROUP BY month, l.label
 ),
 shares AS (
