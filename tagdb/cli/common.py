@@ -71,7 +71,7 @@ Wait = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object (or one a line, for lists).")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_set_quiet, help="Say nothing when all is well.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_set_quiet, help="Print only results and problems.")]
 Verbose = Annotated[
     bool,
     typer.Option("-v", "--verbose", callback=_set_verbose, help="Show times on stderr, and tracebacks of errors."),
