@@ -175,6 +175,22 @@ def follow(session: Session, view: SourceView) -> Followed:
     return Followed(True, f"the view tagdb.{view.name} {reads} from now on: that is what the names in its words mean")
 
 
+def meaning(session: Session, view: SourceView) -> str | None:
+    """Say how what a view of the user's own SQL would read, were it made anew now, differs from what it reads.
+
+    None where it does not. Only inside a transaction that is taken back.
+
+    Raises
+    ------
+    QueryRefused : the words cannot be read any more
+    """
+    words = definition(session, view)
+    if words is None or words.sql is None or not _stands(session, view, words):
+        return None
+    difference = _difference(session, view, _body(session, view, words))
+    return None if difference.same else _what_is_new(difference)
+
+
 def _what_is_new(difference: Row) -> str | None:
     """Say what is read now; None where that is only more columns of the same tables, as an asterisk has."""
     before, now = difference.before, difference.now

@@ -64,7 +64,8 @@ def psql(db_url: str | None, arguments: Sequence[str], reporter: Reporter) -> in
     environment = {**os.environ, **address.secret_environment(database.dsn)}
     before = signal.signal(signal.SIGINT, lambda _signum, _frame: None)
     try:
-        return subprocess.run(command, check=False, env=environment).returncode
+        code = subprocess.run(command, check=False, env=environment).returncode
+        return code if code >= 0 else 128 - code  # ended by a signal, as shells say it
     finally:
         signal.signal(signal.SIGINT, before)
 

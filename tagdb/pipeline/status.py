@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tagdb.db import lifting, source
+from tagdb.db import lifting, source, sourceviews
 from tagdb.db.connection import Database, Session
 from tagdb.db.source import PRESETS
-from tagdb.errors import ConnectionFailed, DatabaseError, SchemaMismatch, Unavailable
+from tagdb.errors import ConnectionFailed, DatabaseError, QueryRefused, SchemaMismatch, Unavailable
 from tagdb.pipeline import embedders, indexing, moved, predict, tag_vectors
 from tagdb.pipeline.embedding import DEFAULT_MAX_TOKENS, NO_TOKEN
 from tagdb.pipeline.indexing import IndexStatus
@@ -102,20 +102,27 @@ class Status:
 
 def status(database: Database) -> Status:
     """Count how current everything is; nothing is written."""
-    with database.session() as session, session.transaction(read_only=True):
-        lifting.require_standing(session)
-        picture = Status(database.shown, source.current(session))
-        _describe_vectors(session, picture)
-        _describe_runs(session, picture)
-        _describe_source(session, picture)
-        _describe_classifier(session, picture)
-        look = moved.glance(session, DEFAULT_MAX_TOKENS)
-        if picture.source is not None:
-            _compare_with_source(session, picture, look)
-        if not look.nothing_moved:
-            _count_stale_labels(session, picture)
-        picture.indexes = indexing.status(session)
+    with database.session() as session:
+        with session.transaction(read_only=True):
+            picture = _picture(database, session)
+        picture.faults += _other_meanings_of_own_sql(session)
         return picture
+
+
+def _picture(database: Database, session: Session) -> Status:
+    lifting.require_standing(session)
+    picture = Status(database.shown, source.current(session))
+    _describe_vectors(session, picture)
+    _describe_runs(session, picture)
+    _describe_source(session, picture)
+    _describe_classifier(session, picture)
+    look = moved.glance(session, DEFAULT_MAX_TOKENS)
+    if picture.source is not None:
+        _compare_with_source(session, picture, look)
+    if not look.nothing_moved:
+        _count_stale_labels(session, picture)
+    picture.indexes = indexing.status(session)
+    return picture
 
 
 def _number(count: int, thing: str) -> str:
@@ -168,8 +175,16 @@ def _describe_source(session: Session, picture: Status) -> None:
             picture.faults.append(Reason("a table tags has come, which was not there before"))
 
 
+def _other_meanings_of_own_sql(session: Session) -> list[Reason]:
+    """Tell whether views of the user's own SQL would read something else now, where this role may try that."""
+    with suppress(DatabaseError, QueryRefused, Unavailable), session.rehearsal():
+        said = [(view.name, sourceviews.meaning(session, view)) for view in (sourceviews.SOURCE, sourceviews.TAGS)]
+        return [Reason(f"by the names in its words the view tagdb.{name} {reads} now") for name, reads in said if reads]
+    return []
+
+
 def _other_meanings(session: Session, picture: Status) -> list[Reason]:
-    """Tell which names of a preset mean other tables than its views read; of the user's own SQL, nothing does."""
+    """Tell which names of a preset mean other tables than its views read."""
     read = ", ".join(picture.tables)
     return [
         Reason(f"{row.name} means {row.now} now, which is not what tagdb reads ({read})")

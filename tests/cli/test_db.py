@@ -199,3 +199,7 @@ def test_server_of_somebody_else_is_left_alone(database: Database, words: tuple[
     assert result.stderr == (
         "error: TAGDB_DATABASE_URL names a server that tagdb does not run\n next: unset TAGDB_DATABASE_URL\n"
     )
+
+
+def test_psql_that_a_signal_ends_is_told_as_shells_do(database: Database) -> None:
+    assert tagdb("db", "psql", "-q", "-c", r"\! kill -TERM $PPID").exit_code == 143

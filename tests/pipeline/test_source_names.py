@@ -11,6 +11,7 @@ from tagdb.db.connection import Database
 from tagdb.errors import CheckFailed
 from tagdb.models import Silent
 from tagdb.pipeline import comparing, embedders
+from tagdb.pipeline.status import status
 from tagdb.pipeline.sync import Choice, sync
 from tests.pipeline.world import USER_TABLES, World, load_once
 
@@ -67,6 +68,21 @@ def test_table_under_the_name_of_another_one_is_read(world: World) -> None:
     world.run("DROP TABLE ticket_old")
     world.run("UPDATE ticket SET subject = 'rat' WHERE number = 2")
     assert world.sync().changes.changed == 1
+
+
+def test_status_tells_of_it_before_and_changes_nothing(world: World) -> None:
+    world.sync(Choice(sql=SUBJECTS, tags_sql=TOPICS))
+    assert status(world.database).current
+    world.run(BLUE_GREEN)
+    reads = "reads table ticket instead of table ticket_old now"
+    for _ in range(2):
+        assert [reason.why for reason in status(world.database).reasons] == [
+            f"by the names in its words the view tagdb.source {reads}",
+            f"by the names in its words the view tagdb.source_tag {reads}",
+        ]
+    assert world.texts() == {1: "printer on fire", 2: "mouse"}
+    world.sync()
+    assert status(world.database).current
 
 
 @pytest.mark.parametrize("preset", source.PRESETS)
