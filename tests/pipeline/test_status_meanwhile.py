@@ -20,7 +20,7 @@ from tagdb.pipeline import embedders
 from tagdb.pipeline.status import status
 from tagdb.pipeline.sync import Choice
 from tagdb.pipeline.train import TrainSettings, train
-from tests.pipeline.world import SPLIT_QUERY, World, encoder, expected_centroids, load_once
+from tests.pipeline.world import SPLIT_QUERY, World, encoder, expected_centroids, load_once, titled_world
 
 EVERY = int(os.environ.get("TAGDB_TEST_EVERY", "19"))
 """Each case tries every so many-th statement, and each begins with another one; 1 tries them all."""
@@ -53,10 +53,7 @@ CASES = list(itertools.product(SOURCES, EDITS))
 @pytest.fixture
 def world(database: Database, tiny_embedder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(embedders, "load", load_once)
-    made = World(database, tiny_embedder)
-    for number in range(12):
-        made.put({number: f"t{number} shared"}, title=f"title {number}")
-    return made
+    return titled_world(database, tiny_embedder)
 
 
 @contextmanager

@@ -14,16 +14,13 @@ from tagdb.pipeline import classifiers, comparing, embedders, predict
 from tagdb.pipeline.status import Status, status
 from tagdb.pipeline.sync import Choice
 from tagdb.pipeline.train import TrainSettings, train
-from tests.pipeline.world import SPLIT_QUERY, World, load_once
+from tests.pipeline.world import SPLIT_QUERY, World, load_once, titled_world
 
 
 @pytest.fixture
 def world(database: Database, tiny_embedder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(embedders, "load", load_once)
-    made = World(database, tiny_embedder)
-    for number in range(12):
-        made.put({number: f"t{number} shared"}, title=f"title {number}")
-    return made
+    return titled_world(database, tiny_embedder)
 
 
 def _why(world: World) -> list[str]:

@@ -232,3 +232,11 @@ def assert_right_centroids(world: World, tags: Mapping[int, str]) -> None:
     stored, members = dict(world.rows(_STORED_MEMBERS)), dict(world.rows(_MEMBERS))
     assert stored.keys() == members.keys()
     assert all((stored[tag] - members[tag]) % 2**63 == 0 for tag in members)
+
+
+def titled_world(database: Database, embedder: Path) -> World:
+    """Return a world of twelve questions, each with a title, a tag of its own and one that all share."""
+    made = World(database, embedder)
+    for number in range(12):
+        made.put({number: f"t{number} shared"}, title=f"title {number}")
+    return made
