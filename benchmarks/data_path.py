@@ -36,7 +36,7 @@ from tagdb import config
 from tagdb.db import copy
 from tagdb.db.connection import Database
 from tagdb.models import Silent
-from tagdb.pipeline.train import TrainSettings, train
+from tagdb.pipeline.learning.train import TrainSettings, train
 
 TRAINING_ROWS = 20_000
 TOLERANCE = 1e-5

@@ -21,8 +21,8 @@ from sqlalchemy import orm
 
 from tagdb.db import copy, partitions
 from tagdb.db.connection import Database
-from tagdb.pipeline import scoring
-from tagdb.pipeline.predict import write_labels
+from tagdb.pipeline.learning import scoring
+from tagdb.pipeline.learning.predict import write_labels
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression

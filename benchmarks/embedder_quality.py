@@ -45,7 +45,7 @@ from tagdb.elmo.options import read_options
 from tagdb.elmo.spec import DESCRIPTION_FILE, OPTIONS_FILE, WEIGHTS_FILE
 from tagdb.elmo.training.network import initial_weights
 from tagdb.errors import TagdbError
-from tagdb.pipeline.installed import locate
+from tagdb.pipeline.embedders.installed import locate
 
 SEED = 0
 MODEL_CARD = "model-card.json"

@@ -36,8 +36,8 @@ from tagdb import config
 from tagdb.db import copy
 from tagdb.db.connection import Database, Session
 from tagdb.models import Silent
-from tagdb.pipeline import embedders
-from tagdb.pipeline.opening import open_database
+from tagdb.pipeline.embedders import registry
+from tagdb.pipeline.running.opening import open_database
 
 EF_SEARCH = (40, 100, 200, 400)
 BUILDS = ("16/64", "16/128", "24/128", "24/200")
@@ -107,7 +107,7 @@ def made_up(dim: int, n: int, seed: int) -> Source:
 
 def offered(session: Session, arguments: argparse.Namespace) -> list[Offer]:
     """Offer the vectors that the active embedder has in a database of tagdb, or about as many of them as asked for."""
-    embedder = embedders.active(session)
+    embedder = registry.active(session)
     if embedder is None:
         raise SystemExit("that database has no vector yet")
     relations = [Relation(*kind, embedder=embedder.id, dim=embedder.dim) for kind in KINDS]

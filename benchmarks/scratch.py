@@ -17,7 +17,7 @@ from psycopg2.extensions import make_dsn
 from tagdb.db import partitions, schema
 from tagdb.db.connection import Database, Session
 from tagdb.db.embedded import EmbeddedServer
-from tagdb.pipeline.embedding import Block, Embedded, store_block
+from tagdb.pipeline.syncing.embedding import Block, Embedded, store_block
 
 TOKENS = 8
 TEXTS = """

@@ -14,7 +14,7 @@ import pytest
 
 from tagdb.db import schema
 from tagdb.db.connection import Database
-from tagdb.pipeline.installed import describe
+from tagdb.pipeline.embedders.installed import describe
 
 _ROOT = Path(__file__).resolve().parents[1]
 _PLACES = {"tagdb": "tagdb", "sql": "tagdb/_sql", "migrations": "tagdb/_migrations"}

@@ -32,7 +32,7 @@ def url(
 
         psql "$(tagdb db url)"
     """
-    from tagdb.pipeline import server
+    from tagdb.pipeline.running import server
 
     typer.echo(server.url(db_url, reporter()))
 
@@ -47,7 +47,7 @@ def psql(ctx: typer.Context, db_url: DbUrl = None) -> None:
 
         tagdb db psql -c 'SELECT label, count(*) FROM tagdb.labels GROUP BY label'
     """
-    from tagdb.pipeline import server
+    from tagdb.pipeline.running import server
 
     raise typer.Exit(server.psql(db_url, ctx.args, Silent() if {"-q", "--quiet"} & set(ctx.args) else reporter()))
 
@@ -64,7 +64,7 @@ def start(
 
         tagdb db start
     """
-    from tagdb.pipeline import server
+    from tagdb.pipeline.running import server
 
     print_outcome(server.start(reporter(), url_before_command(ctx)))
 
@@ -82,7 +82,7 @@ def stop(
 
         tagdb db stop
     """
-    from tagdb.pipeline import server
+    from tagdb.pipeline.running import server
 
     print_outcome("stopped" if server.stop(url_before_command(ctx), force=force) else "it was not running")
 
@@ -99,7 +99,7 @@ def migrate(
 
         tagdb db migrate --db-url postgresql://me@db.example.org/questions
     """
-    from tagdb.pipeline import opening
+    from tagdb.pipeline.running import opening
 
     changed = opening.migrate(db_url, reporter())
     print_outcome("schema tagdb is up to date now" if changed else "schema tagdb was up to date")
@@ -133,7 +133,7 @@ def grant(
 
         tagdb db grant dashboard monitor --wide
     """
-    from tagdb.pipeline import readers as use_case
+    from tagdb.pipeline.running import readers as use_case
 
     missing = use_case.grant(db_url, readers, reporter(), wide=wide)
     what = "all of schema tagdb" if wide else "labels, neighbours and status"
@@ -155,7 +155,7 @@ def revoke(
 
         tagdb db revoke analyst
     """
-    from tagdb.pipeline import readers as use_case
+    from tagdb.pipeline.running import readers as use_case
 
     use_case.revoke(db_url, readers, reporter())
     print_outcome(f"{', '.join(readers)} may read nothing of schema tagdb now")
@@ -175,7 +175,7 @@ def prune(
 
         tagdb db prune --days 30
     """
-    from tagdb.pipeline import opening, pruning
+    from tagdb.pipeline.running import opening, pruning
 
     removed = pruning.prune(opening.open_database(db_url, reporter()), days)
     if json:

@@ -29,7 +29,7 @@ def drop(
 
         tagdb db views drop && psql -c 'ALTER TABLE tickets ALTER id TYPE bigint' && tagdb db views restore
     """
-    from tagdb.pipeline import lifting, opening
+    from tagdb.pipeline.running import lifting, opening
 
     report = reporter()
     names = lifting.drop(opening.open_database(db_url, report))
@@ -53,7 +53,7 @@ def restore(
 
         tagdb db views restore
     """
-    from tagdb.pipeline import lifting, opening
+    from tagdb.pipeline.running import lifting, opening
 
     report = reporter()
     names = lifting.restore(opening.open_database(db_url, report), report)

@@ -39,7 +39,7 @@ def demo(
         tagdb demo
     """
     from tagdb.pipeline import demo as use_case
-    from tagdb.pipeline import opening
+    from tagdb.pipeline.running import opening
 
     report = reporter()
     show = _nothing if quiet else _Storyteller().show

@@ -11,7 +11,7 @@ from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_json
 from tagdb.errors import CheckFailed
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.findings import Finding
+    from tagdb.pipeline.checking.findings import Finding
 
 
 def doctor(
@@ -31,7 +31,7 @@ def doctor(
 
         tagdb doctor --json | jq 'select(.ok == false)'
     """
-    from tagdb.pipeline import doctor as use_case
+    from tagdb.pipeline.checking import doctor as use_case
 
     examination = use_case.examine(db_url)
     for each in examination.findings:

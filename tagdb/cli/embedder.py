@@ -11,7 +11,7 @@ from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Wait, Yes, print_facts
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.verifying import Verified
+    from tagdb.pipeline.embedders.verifying import Verified
 
 app = typer.Typer(help="List, show, add, choose and train the model that makes the vectors.", no_args_is_help=True)
 
@@ -35,9 +35,10 @@ def list_(
 
         tagdb embedder list
     """
-    from tagdb.pipeline import embedders, opening
+    from tagdb.pipeline.embedders import registry
+    from tagdb.pipeline.running import opening
 
-    found = embedders.overview(opening.open_database(db_url, reporter()))
+    found = registry.overview(opening.open_database(db_url, reporter()))
     if json:
         for each in found:
             print_json(each)
@@ -63,7 +64,7 @@ def show(
     """
     from dataclasses import asdict
 
-    from tagdb.pipeline import installed
+    from tagdb.pipeline.embedders import installed
 
     spec = installed.describe(name)
     if json:
@@ -94,10 +95,11 @@ def use(
 
         tagdb embedder use ~/models/elmo-original && tagdb sync
     """
-    from tagdb.pipeline import embedders, opening
+    from tagdb.pipeline.embedders import registry
+    from tagdb.pipeline.running import opening
 
     report = reporter()
-    spec = embedders.choose(opening.open_database(db_url, report, wait=wait), name)
+    spec = registry.choose(opening.open_database(db_url, report, wait=wait), name)
     print_outcome(f"sync embeds with {spec.name} ({spec.dim} dimensions) from now on")
     report.say("next: tagdb sync")
 
@@ -117,7 +119,7 @@ def verify(
     """
     from dataclasses import asdict
 
-    from tagdb.pipeline import verifying
+    from tagdb.pipeline.embedders import verifying
 
     with reporter().step("verifying"):
         result = verifying.verify(name)
@@ -142,13 +144,14 @@ def remove(
 
         tagdb embedder remove original --yes
     """
-    from tagdb.pipeline import embedders, installed, opening
+    from tagdb.pipeline.embedders import installed, registry
+    from tagdb.pipeline.running import opening
 
     installed.added_under(name)
     database = opening.open_database(db_url, reporter(), wait=wait)
     if not yes:
         typer.confirm(f"Delete the files of {name}?", abort=True, err=True)
-    embedders.remove(database, name)
+    registry.remove(database, name)
     print_outcome(f"{name} is removed")
 
 

@@ -12,7 +12,7 @@ from tagdb.cli.common import Json, Quiet, Verbose, print_facts, print_json
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.adding import Added
+    from tagdb.pipeline.embedders.adding import Added
 
 
 class StartState(StrEnum):
@@ -92,7 +92,7 @@ def add(
 
         tagdb embedder add quick original --precision bf16
     """
-    from tagdb.pipeline import adding
+    from tagdb.pipeline.embedders import adding
 
     report = reporter()
     reading = adding.Reading(

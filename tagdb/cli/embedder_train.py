@@ -17,7 +17,7 @@ from tagdb.errors import UsageError
 
 if TYPE_CHECKING:
     from tagdb.models import Reporter
-    from tagdb.pipeline.pretraining import PretrainResult
+    from tagdb.pipeline.embedders.pretraining import PretrainResult
 
 _EPOCHS, _ENDLESS = 10, 10_000
 _NOT_PART_OF_THE_RUN = ("db_url", "wait", "json", "quiet", "verbose")
@@ -121,8 +121,8 @@ def train(
 
         tagdb embedder train --output finer --init starter --learning-rate 0.0003 --plot finer.png
     """
-    from tagdb.pipeline import opening
-    from tagdb.pipeline import pretraining as use_case
+    from tagdb.pipeline.embedders import pretraining as use_case
+    from tagdb.pipeline.running import opening
 
     if init is not None:
         _require_not_given(ctx, "cell_dim", "projection_dim", "keep_case", "tokenizer")

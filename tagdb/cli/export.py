@@ -33,7 +33,8 @@ def predictions(
 
         tagdb export predictions labels.parquet --probability
     """
-    from tagdb.pipeline import export, opening
+    from tagdb.pipeline.asking import export
+    from tagdb.pipeline.running import opening
 
     report = reporter()
     rows = export.export_predictions(opening.open_database(db_url, report), file, report, probability=probability)

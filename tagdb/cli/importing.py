@@ -61,7 +61,8 @@ def import_(
 
         curl -s https://example.org/questions.csv | tagdb import -
     """
-    from tagdb.pipeline import importing, opening
+    from tagdb.pipeline import importing
+    from tagdb.pipeline.running import opening
 
     report = reporter()
     database = opening.open_database(db_url, report, wait=wait)

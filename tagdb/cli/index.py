@@ -12,7 +12,7 @@ from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Wait, print_json, prin
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.indexing import IndexStatus
+    from tagdb.pipeline.syncing.indexing import IndexStatus
 
 app = typer.Typer(help="Build, drop and show the indexes behind fast neighbours.", no_args_is_help=True)
 
@@ -31,7 +31,8 @@ def build(
 
         tagdb index build
     """
-    from tagdb.pipeline import indexing, opening
+    from tagdb.pipeline.running import opening
+    from tagdb.pipeline.syncing import indexing
 
     report = reporter()
     built = indexing.build(opening.open_database(db_url, report, wait=wait), report)
@@ -53,7 +54,8 @@ def drop(
 
         tagdb index drop
     """
-    from tagdb.pipeline import indexing, opening
+    from tagdb.pipeline.running import opening
+    from tagdb.pipeline.syncing import indexing
 
     left = indexing.drop(opening.open_database(db_url, reporter(), wait=wait))
     if json or not quiet:
@@ -73,7 +75,8 @@ def status(
 
         tagdb index status
     """
-    from tagdb.pipeline import indexing, opening
+    from tagdb.pipeline.running import opening
+    from tagdb.pipeline.syncing import indexing
 
     report = reporter()
     found = indexing.show(opening.open_database(db_url, report))

@@ -13,7 +13,7 @@ from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Wait, Yes, print_facts
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.classifiers import Deletion, StoredClassifier
+    from tagdb.pipeline.learning.classifiers import Deletion, StoredClassifier
 
 app = typer.Typer(help="List, show, activate and delete classifiers.", no_args_is_help=True)
 
@@ -37,7 +37,8 @@ def list_(
 
         tagdb models list
     """
-    from tagdb.pipeline import classifiers, opening
+    from tagdb.pipeline.learning import classifiers
+    from tagdb.pipeline.running import opening
 
     report = reporter()
     found = classifiers.stored(opening.open_database(db_url, report))
@@ -66,7 +67,8 @@ def show(
 
         tagdb models show classifier-1
     """
-    from tagdb.pipeline import classifiers, opening
+    from tagdb.pipeline.learning import classifiers
+    from tagdb.pipeline.running import opening
 
     found = classifiers.find(opening.open_database(db_url, reporter()), which)
     if json:
@@ -102,7 +104,8 @@ def activate(
 
         tagdb models activate classifier-2 && tagdb predict
     """
-    from tagdb.pipeline import classifiers, opening
+    from tagdb.pipeline.learning import classifiers
+    from tagdb.pipeline.running import opening
 
     report = reporter()
     found = classifiers.activate(opening.open_database(db_url, report, wait=wait), which)
@@ -131,7 +134,8 @@ def delete(
 
         tagdb models delete classifier-1 --yes
     """
-    from tagdb.pipeline import classifiers, opening
+    from tagdb.pipeline.learning import classifiers
+    from tagdb.pipeline.running import opening
 
     report = reporter()
     database = opening.open_database(db_url, report, wait=wait)

@@ -12,7 +12,7 @@ from tagdb.cli.reporting import reporter
 from tagdb.errors import UsageError
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.nearest import Neighbours
+    from tagdb.pipeline.asking.nearest import Neighbours
 
 
 def nearest(
@@ -44,8 +44,8 @@ def nearest(
 
         tagdb nearest pandas --questions --where "created_at > '2020-01-01'"
     """
-    from tagdb.pipeline import nearest as use_case
-    from tagdb.pipeline import opening
+    from tagdb.pipeline.asking import nearest as use_case
+    from tagdb.pipeline.running import opening
 
     if where and not questions:
         raise UsageError("--where filters questions", hint=f"tagdb nearest {wanted!r} --questions --where …")

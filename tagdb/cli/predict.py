@@ -21,8 +21,8 @@ def predict(
 
         tagdb predict && tagdb db psql -c 'SELECT label, count(*) FROM tagdb.labels GROUP BY label'
     """
-    from tagdb.pipeline import opening
-    from tagdb.pipeline import predict as use_case
+    from tagdb.pipeline.learning import predict as use_case
+    from tagdb.pipeline.running import opening
 
     report = reporter()
     result = use_case.predict(opening.open_database(db_url, report, wait=wait), report)

@@ -12,7 +12,7 @@ from tagdb.cli.reporting import reporter
 from tagdb.errors import CheckFailed
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.status import Status
+    from tagdb.pipeline.asking.status import Status
 
 
 def status(
@@ -30,8 +30,8 @@ def status(
 
         tagdb status --check || mail -s 'tagdb is behind' you@example.org
     """
-    from tagdb.pipeline import opening
-    from tagdb.pipeline import status as use_case
+    from tagdb.pipeline.asking import status as use_case
+    from tagdb.pipeline.running import opening
 
     picture = use_case.status(opening.open_database(db_url, reporter()))
     print_json(picture.as_json()) if json else _print(picture)

@@ -83,8 +83,9 @@ def sync(
 
         tagdb sync --source-sql-file tickets.sql --source-tags-sql 'SELECT id, topics AS tag FROM tickets'
     """
-    from tagdb.pipeline import opening, planning
+    from tagdb.pipeline import planning
     from tagdb.pipeline import sync as use_case
+    from tagdb.pipeline.running import opening
 
     choice = use_case.Choice(text, *_sources(source_sql, source_sql_file, source_tags_sql, source_tags_sql_file))
     report = reporter()

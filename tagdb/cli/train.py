@@ -13,7 +13,7 @@ from tagdb.cli.reporting import reporter
 from tagdb.errors import UsageError
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.train import TrainResult
+    from tagdb.pipeline.learning.train import TrainResult
 
 
 def train(
@@ -61,8 +61,8 @@ def train(
 
         tagdb train --again -q && tagdb sync -q     # in cron: a better classifier takes over, else nothing changes
     """
-    from tagdb.pipeline import opening
-    from tagdb.pipeline import train as use_case
+    from tagdb.pipeline.learning import train as use_case
+    from tagdb.pipeline.running import opening
 
     report = reporter()
     text = read_query(query, query_file)

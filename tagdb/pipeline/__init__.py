@@ -1,1 +1,1 @@
-"""The use cases, one a file: the only place where database, encoder, classifier and file formats meet."""
+"""The use cases, by what a person does: the only place where database, encoder, classifier and file formats meet."""

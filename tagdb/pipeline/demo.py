@@ -13,7 +13,8 @@ from tagdb.db.connection import Database
 from tagdb.db.source import Choice
 from tagdb.errors import InputRefused
 from tagdb.models import Reporter
-from tagdb.pipeline import classifiers, importing, sync, train
+from tagdb.pipeline import importing, sync
+from tagdb.pipeline.learning import classifiers, train
 
 CLASSIFIER = "demo"
 TRAINING_QUERY = "SELECT id AS question_id, label FROM questions WHERE label IS NOT NULL"

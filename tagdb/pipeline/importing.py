@@ -13,8 +13,8 @@ from tagdb.db.connection import Database, Session, quote_identifier
 from tagdb.errors import InputRefused, Unavailable
 from tagdb.formats import FORMATS, Columns
 from tagdb.models import Progress, Reporter
-from tagdb.pipeline.locking import exclusive
-from tagdb.pipeline.recording import Counts, recorded
+from tagdb.pipeline.running.locking import exclusive
+from tagdb.pipeline.running.recording import Counts, recorded
 
 __all__ = ["FORMATS", "Columns", "ImportResult", "import_files"]
 

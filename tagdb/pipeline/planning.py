@@ -8,11 +8,11 @@ from tagdb.db import sourceviews
 from tagdb.db.connection import Database, Session
 from tagdb.db.source import Choice
 from tagdb.models import Reporter
-from tagdb.pipeline import comparing
-from tagdb.pipeline.comparing import Changes
-from tagdb.pipeline.embedders import StoredEmbedder
-from tagdb.pipeline.embedding import DEFAULT_MAX_TOKENS
-from tagdb.pipeline.locking import exclusive
+from tagdb.pipeline.embedders.registry import StoredEmbedder
+from tagdb.pipeline.running.locking import exclusive
+from tagdb.pipeline.syncing import comparing
+from tagdb.pipeline.syncing.comparing import Changes
+from tagdb.pipeline.syncing.embedding import DEFAULT_MAX_TOKENS
 
 
 @dataclass(frozen=True)

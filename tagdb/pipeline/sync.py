@@ -11,13 +11,15 @@ from tagdb.db.connection import Database, Session
 from tagdb.db.source import PRESETS, Choice
 from tagdb.errors import InputRefused
 from tagdb.models import Embedder, Reporter
-from tagdb.pipeline import comparing, embedders, embedding, indexing, moved, predict, tag_vectors
-from tagdb.pipeline.comparing import Changes, Compared
-from tagdb.pipeline.embedders import StoredEmbedder
-from tagdb.pipeline.embedding import NO_TOKEN, Embedded
-from tagdb.pipeline.locking import exclusive
-from tagdb.pipeline.moved import Look
-from tagdb.pipeline.recording import Counts, recorded
+from tagdb.pipeline.embedders import registry
+from tagdb.pipeline.embedders.registry import StoredEmbedder
+from tagdb.pipeline.learning import predict
+from tagdb.pipeline.running.locking import exclusive
+from tagdb.pipeline.running.recording import Counts, recorded
+from tagdb.pipeline.syncing import comparing, embedding, indexing, moved, tag_vectors
+from tagdb.pipeline.syncing.comparing import Changes, Compared
+from tagdb.pipeline.syncing.embedding import NO_TOKEN, Embedded
+from tagdb.pipeline.syncing.moved import Look
 
 __all__ = ["PRESETS", "Changes", "Choice", "SyncResult", "sync"]
 
@@ -159,7 +161,7 @@ class _Run:
         """Build the indexes that pay, drop what nothing uses, and note what was `made` where nothing is left to do."""
         if self.index and not self.result.texts_left:
             self._build_indexes()
-        embedders.drop_unused(self.session, self.reporter)
+        registry.drop_unused(self.session, self.reporter)
         if made and not (self.result.texts_left or self.result.label_fault):
             self._remember(made, counts)
 
@@ -191,7 +193,7 @@ class _Run:
 
     def _average(self, look: Look) -> None:
         """Renew tag centroids: those that are read, or that are about to be because no text lacks a vector."""
-        read = embedders.active(self.session) if self.result.texts_left else self.embedder
+        read = registry.active(self.session) if self.result.texts_left else self.embedder
         assert read is not None
         with self.reporter.step("averaging tags"):
             self.result.tags, self.result.tags_removed = tag_vectors.refresh(self.session, read, look)
@@ -200,7 +202,7 @@ class _Run:
         """Let everything read the chosen embedder; its indexes are built first, so that neighbours never lack them."""
         if self.index:
             self._build_indexes()
-        embedders.promote(self.session, self.embedder)
+        registry.promote(self.session, self.embedder)
         self.reporter.say(f"everything reads embedder {self.embedder.name!r} now")
 
     def _predict(self, look: Look) -> None:

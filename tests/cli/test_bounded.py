@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tagdb.db.connection import Database
-from tagdb.pipeline import nearest
+from tagdb.pipeline.asking import nearest
 from tests.cli.running import done, objects, tagdb
 from tests.pipeline import stored
 

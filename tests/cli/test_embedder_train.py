@@ -14,7 +14,8 @@ import pytest
 from tagdb.cli import embedder_train, reporting
 from tagdb.db.connection import Database
 from tagdb.elmo.training.settings import Settings, Size
-from tagdb.pipeline import opening, pretraining
+from tagdb.pipeline.embedders import pretraining
+from tagdb.pipeline.running import opening
 from tests.cli.running import done, objects, tagdb
 from tests.elmo.pretraining import sentences
 from tests.pipeline import stored

@@ -14,8 +14,8 @@ import pytest
 
 from tagdb.db.connection import Database
 from tagdb.elmo import Elmo
-from tagdb.pipeline import predict
-from tagdb.pipeline.locking import exclusive
+from tagdb.pipeline.learning import predict
+from tagdb.pipeline.running.locking import exclusive
 from tests.cli.running import done, objects, tagdb
 from tests.pipeline import stored
 

@@ -10,7 +10,9 @@ import pytest
 
 from tagdb.db.connection import Database
 from tagdb.elmo.training.settings import Size
-from tagdb.pipeline import demo, pretraining, server
+from tagdb.pipeline import demo
+from tagdb.pipeline.embedders import pretraining
+from tagdb.pipeline.running import server
 from tests.cli.running import commands, done, tagdb
 from tests.elmo.pretraining import sentences
 from tests.pipeline import stored

@@ -186,7 +186,7 @@ def test_training_again_takes_over_what_was_given_then(world: Database) -> None:
 
 def test_index_status_speaks_of_building_only_where_it_pays(world: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "tagdb index build" not in done("index", "status").stderr
-    monkeypatch.setattr("tagdb.pipeline.indexing.ENOUGH", {"text_vector": 60, "tag_vector": 2_000})
+    monkeypatch.setattr("tagdb.pipeline.syncing.indexing.ENOUGH", {"text_vector": 60, "tag_vector": 2_000})
     assert "next: tagdb index build (60 vectors on text_vector pay for an index)" in done("index", "status").stderr
     done("index", "build")
     assert "tagdb index build" not in done("index", "status").stderr

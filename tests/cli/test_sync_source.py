@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tagdb.db.connection import Database
-from tagdb.pipeline import comparing, embedders
+from tagdb.pipeline.embedders import registry
+from tagdb.pipeline.syncing import comparing
 from tests.cli.running import done, objects, tagdb
 from tests.pipeline import stored
 from tests.pipeline.world import load_once
@@ -20,7 +21,7 @@ REFUSED = "3 of 3 questions are gone from what is to be embedded"
 @pytest.fixture
 def tickets(database: Database, tiny_embedder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
     """Three tickets, and a file of SQL about them for each of the two views."""
-    monkeypatch.setattr(embedders, "load", load_once)
+    monkeypatch.setattr(registry, "load", load_once)
     monkeypatch.chdir(tmp_path)
     done("embedder", "use", str(tiny_embedder))
     stored.run(

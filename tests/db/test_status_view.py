@@ -6,8 +6,8 @@ from typing import Any
 
 from tagdb.db.connection import Database
 from tagdb.models import Silent
-from tagdb.pipeline import predict, train
-from tagdb.pipeline.status import status
+from tagdb.pipeline.asking.status import status
+from tagdb.pipeline.learning import predict, train
 from tests.cli.running import tagdb
 from tests.pipeline import stored
 

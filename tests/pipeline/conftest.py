@@ -16,8 +16,9 @@ from tagdb import classify
 from tagdb.classify import FitResult
 from tagdb.db.connection import Database, Session
 from tagdb.db.embedded import EmbeddedServer
-from tagdb.pipeline import comparing, embedders, moved
-from tagdb.pipeline.moved import Look, Moved
+from tagdb.pipeline.embedders import registry
+from tagdb.pipeline.syncing import comparing, moved
+from tagdb.pipeline.syncing.moved import Look, Moved
 from tests.pipeline import stored
 from tests.pipeline.world import World, load_once
 
@@ -91,7 +92,7 @@ def _fill(database: Database) -> dict[str, stored.Vector]:
 @pytest.fixture
 def synced(database: Database, tiny_embedder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Ten questions that have been synced."""
-    monkeypatch.setattr(embedders, "load", load_once)
+    monkeypatch.setattr(registry, "load", load_once)
     made = World(database, tiny_embedder)
     made.put({number: f"t{number} shared" for number in range(10)})
     made.sync()

@@ -13,7 +13,8 @@ from tagdb.db import copy, partitions, source
 from tagdb.db.connection import Database, Row, Session
 from tagdb.db.embedded import SUPERUSER, EmbeddedServer
 from tagdb.models import Progress, Silent
-from tagdb.pipeline import embedders, tag_vectors
+from tagdb.pipeline.embedders import registry
+from tagdb.pipeline.syncing import tag_vectors
 
 DIM = 1024
 LABELLED = "SELECT id AS question_id, label FROM questions WHERE label IS NOT NULL"
@@ -91,7 +92,7 @@ def fill(
             "SELECT q.id, t.id FROM questions q JOIN tagdb.text t ON t.text = q.title"
         )
         embed(session, embedder, vectors)
-        active = embedders.active(session)
+        active = registry.active(session)
         assert active is not None
         tag_vectors.refresh(session, active)
         session.run_script("ANALYZE")

@@ -12,7 +12,8 @@ import pytest
 
 from tagdb.db.connection import Database
 from tagdb.models import Silent
-from tagdb.pipeline import embedders, status
+from tagdb.pipeline.asking import status
+from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.importing import Columns, ImportResult, import_files
 from tests.conftest import SHARED, needs_shared
 from tests.pipeline.tables import Imports
@@ -76,7 +77,7 @@ def _texts(tags: Mapping[int, Sequence[str]]) -> set[str]:
 def test_newer_dump_costs_only_its_new_texts_and_equals_a_fresh_database(
     database: Database, tiny_embedder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedders, "load", load_once)
+    monkeypatch.setattr(registry, "load", load_once)
     old, new = _dump("beer_2014_Posts.xml"), _dump("beer_2016_Posts.xml")
     world = World(database, tiny_embedder)
     import_files(database, [str(DATA / "beer_2014_Posts.xml")], Silent())

@@ -17,10 +17,12 @@ from tagdb import elmo
 from tagdb.db.connection import Database
 from tagdb.errors import InputRefused
 from tagdb.models import Progress, Silent
-from tagdb.pipeline import embedders, installed, moved, status
-from tagdb.pipeline.embedders import StoredEmbedder
+from tagdb.pipeline.asking import status
+from tagdb.pipeline.embedders import installed, registry
+from tagdb.pipeline.embedders.registry import StoredEmbedder
 from tagdb.pipeline.planning import Plan, plan
 from tagdb.pipeline.sync import Choice, SyncResult, sync
+from tagdb.pipeline.syncing import moved
 
 Vector: TypeAlias = npt.NDArray[np.float64]
 
@@ -58,7 +60,7 @@ def _loaded(directory: str, fingerprint: str) -> elmo.Elmo:
 
 
 def load_once(stored: StoredEmbedder) -> elmo.Elmo:
-    """Stand in for `embedders.load` where a test loads one embedder many times."""
+    """Stand in for `registry.load` where a test loads one embedder many times."""
     return _loaded(stored.directory, stored.fingerprint)
 
 
@@ -72,7 +74,7 @@ class World:
 
     def __init__(self, database: Database, embedder: Path | str, *, tables: str = USER_TABLES) -> None:
         self.database = database
-        embedders.choose(database, str(embedder))
+        registry.choose(database, str(embedder))
         self.run(tables)
 
     def run(self, statements: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tagdb.db import schema
 from tagdb.db.connection import Database
 from tagdb.errors import CheckFailed, Unavailable
-from tagdb.pipeline import embedders
+from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.sync import Choice
 from tests.pipeline.world import World, load_once
 from tests.places.dba import DbaServer
@@ -28,7 +28,7 @@ CREATE POLICY one_tenant ON ticket USING (tenant = 'tenant1')
 @pytest.fixture
 def world(dba: DbaServer, owner: str, shop: str, tiny_embedder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """1,500 tickets of the DBA's, synced by a role that owns the database but not the table."""
-    monkeypatch.setattr(embedders, "load", load_once)
+    monkeypatch.setattr(registry, "load", load_once)
     database = Database(dba.url(owner, shop), origin="test")
     schema.migrate(database)
     dba.admin(TICKETS.format(owner=owner), shop)

@@ -14,7 +14,7 @@ from tagdb.db import schema
 from tagdb.db.connection import Database
 from tagdb.errors import ConnectionFailed
 from tests.cli.running import done, tagdb
-from tests.pipeline.test_stopping import SLOW_SYNC
+from tests.pipeline.running.test_stopping import SLOW_SYNC
 from tests.pipeline.world import wait_until
 from tests.places.dba import DbaServer, running
 from tests.places.loop import QUESTIONS, whole_loop

@@ -14,7 +14,7 @@ import pytest
 from tagdb.db import pooler as room
 from tagdb.db.connection import Database
 from tagdb.errors import Unavailable
-from tagdb.pipeline.locking import exclusive
+from tagdb.pipeline.running.locking import exclusive
 from tests.cli.running import done, tagdb
 from tests.places.conftest import needs_pgbouncer
 from tests.places.dba import DbaServer, pooler

@@ -10,7 +10,8 @@ from typer.testing import Result
 
 from tagdb.db import schema
 from tagdb.db.connection import Database, quote_identifier
-from tagdb.pipeline import embedders, tag_vectors
+from tagdb.pipeline.embedders import registry
+from tagdb.pipeline.syncing import tag_vectors
 from tests.cli.running import done, tagdb
 from tests.pipeline import stored
 from tests.places import world
@@ -115,7 +116,7 @@ def test_grants_outlast_migrations_other_embedders_and_tables_made_later(
         embedder = stored.new_embedder(session, "second", dim=16)
         texts = [str(row.text) for row in session.rows_of("SELECT text FROM tagdb.text", {})]
         stored.embed(session, embedder, dict(zip(texts, stored.clustered(texts, dim=16), strict=True)))
-        active = embedders.active(session)
+        active = registry.active(session)
         assert active is not None
         tag_vectors.refresh(session, active)
     stored.run(owned, "CREATE TABLE tagdb.later (n integer)")

@@ -9,7 +9,7 @@ import pytest
 
 from tagdb.db.connection import Database
 from tagdb.errors import Unavailable
-from tagdb.pipeline.recording import recorded
+from tagdb.pipeline.running.recording import recorded
 from tests.cli.running import done, objects, tagdb
 from tests.pipeline.world import wait_until
 from tests.places.dba import DbaServer, running

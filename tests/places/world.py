@@ -10,7 +10,7 @@ import psycopg2
 from tagdb.db import schema
 from tagdb.db.connection import Database
 from tagdb.models import Silent
-from tagdb.pipeline import predict, train
+from tagdb.pipeline.learning import predict, train
 from tests.pipeline import stored
 
 LABELS = ["red", "green", "blue", None] * 6

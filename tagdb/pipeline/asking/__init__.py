@@ -1,0 +1,1 @@
+"""What people read of the results: neighbours, files, and how current everything is."""

@@ -1,0 +1,126 @@
+"""`tagdb nearest`: the tags or questions nearest to a tag or to free text, over the index or exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tagdb.db import lifting, queries, source, userquery
+from tagdb.db.connection import Database, Session
+from tagdb.errors import InputRefused, QueryRefused
+from tagdb.models import Reporter
+from tagdb.pipeline.embedders import registry
+from tagdb.pipeline.embedders.registry import StoredEmbedder
+
+WHOLE_TEXT = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A tag or a question near to what was asked for; `distance` is the cosine distance, from 0 to 2.
+
+    `questions` is how many questions a tag has, None for a question.
+    """
+
+    name: str
+    distance: float
+    questions: int | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """What was found, nearest first, and what it was found from; `complete` unless fewer than were asked for."""
+
+    origin: str
+    found: list[Neighbour]
+    asked: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether as many were found as were asked for."""
+        return len(self.found) == self.asked
+
+
+def nearest_tags(database: Database, wanted: str, k: int, reporter: Reporter, *, exact: bool = False) -> Neighbours:
+    """Return the `k` tags nearest to a tag (by its centroid) or, when no question has such a tag, to a text.
+
+    Should the scan of the index come back short, the exact answer is given.
+    """
+    with database.session() as session:
+        embedder = _embedder(session)
+        origin, vector, is_tag = _origin(session, wanted, embedder, reporter)
+        parameters = {"embedder": embedder.id, "origin": vector, "k": k, "except": wanted if is_tag else None}
+        with session.transaction(read_only=True):
+            session.execute("nearest.allow_long_scan", k=k)
+            rows = [] if exact else session.rows_of(_query("tags", embedder), parameters)
+            if len(rows) < k:
+                rows = session.rows("nearest.tags_exact", **parameters)
+    return Neighbours(origin, [Neighbour(row.tag, row.distance, row.questions) for row in rows], k)
+
+
+def nearest_questions(
+    database: Database,
+    wanted: str,
+    k: int,
+    reporter: Reporter,
+    *,
+    where: str | None = None,
+    exact: bool = False,
+    longest: int = WHOLE_TEXT,
+) -> Neighbours:
+    """Return the `k` questions nearest to a tag or a text, among those that satisfy the SQL condition `where`.
+
+    The condition speaks of the columns of `questions`, or of `source` where that is custom SQL. Over the index the
+    scan goes on until enough rows satisfy it; should it still come back short, the exact answer is given. Of each text
+    come the first `longest` characters.
+    """
+    with database.session() as session:
+        embedder = _embedder(session)
+        origin, vector, _ = _origin(session, wanted, embedder, reporter)
+        condition = _condition(session, where)
+        parameters = {"embedder": embedder.id, "origin": vector, "k": k, "longest": longest}
+        with userquery.refusals(), session.transaction(read_only=True):
+            session.execute("nearest.allow_long_scan", k=k)
+            rows = [] if exact else session.rows_of(_query("questions", embedder, condition), parameters)
+            if len(rows) < k:
+                rows = session.rows_of(_query("questions_exact", embedder, condition), parameters)
+    return Neighbours(origin, [Neighbour(str(row.question_id), row.distance, None, row.text) for row in rows], k)
+
+
+def _embedder(session: Session) -> StoredEmbedder:
+    embedder = registry.active(session)
+    if embedder is None:
+        raise InputRefused("no question has a vector yet", hint="tagdb sync")
+    return embedder
+
+
+def _origin(session: Session, wanted: str, embedder: StoredEmbedder, reporter: Reporter) -> tuple[str, str, bool]:
+    """Return what to call the origin, its vector as text, and whether it is a tag."""
+    vector = session.scalar("nearest.tag_embedding", embedder=embedder.id, tag=wanted)
+    if vector is not None:
+        return f"tag {wanted}", vector, True
+    if not wanted.strip():
+        raise InputRefused("an empty text has no neighbours", hint="tagdb nearest pandas")
+    reporter.say(f"no question has the tag {wanted!r}; taking it as text")
+    (embedded,) = registry.load(embedder).embed([wanted])
+    return f"text {wanted!r}", f"[{','.join(map(str, embedded.tolist()))}]", False
+
+
+def _condition(session: Session, where: str | None) -> str:
+    """Return the user's condition as SQL on `q.question_id`, checked as part of a statement of its own."""
+    if where is None:
+        return "true"
+    lifting.require_standing(session)
+    table, key = ("tagdb.source", "question_id") if source.current(session) == source.CUSTOM else ("questions", "id")
+    try:
+        checked = userquery.check(session, f"SELECT {key} FROM {table} WHERE (\n{where}\n)")
+    except QueryRefused as error:
+        if not userquery.lacks_column(error):
+            raise
+        columns = ", ".join(row.name for row in session.rows("source.user_columns", table_name=table))
+        raise QueryRefused(f"{error}; {table} has {columns}", hint=error.hint) from error
+    return "q.question_id IN (\n" + checked.sql.replace(":", "\\:") + "\n)"
+
+
+def _query(name: str, embedder: StoredEmbedder, condition: str = "true") -> str:
+    return queries.topic("nearest")[name].replace("{dim}", str(embedder.dim)).replace("{condition}", condition)

@@ -1,0 +1,1 @@
+"""What brings texts, vectors, centroids and indexes to what the user's tables say."""

@@ -1,0 +1,118 @@
+"""Centroids of the tags: moved by the questions that joined or left a tag, or averaged anew, always in the database.
+
+A centroid is stale when the checksum of its (question, text) pairs is not that of the tag's pairs now. Being a sum, the
+checksum also tells whether some pairs that joined and left are the whole difference. If so, the centroid c, of n
+questions now, becomes c + Σ ±(v - c) / n over the vectors v of those pairs; if not, all the tag's vectors are averaged.
+Where it is known that no other question has moved (see `moved`), those pairs tell which centroids are stale.
+"""
+
+from __future__ import annotations
+
+from tagdb.db import queries, source
+from tagdb.db.connection import Session
+from tagdb.pipeline.embedders.registry import StoredEmbedder
+from tagdb.pipeline.syncing import moved
+from tagdb.pipeline.syncing.moved import Look, Moved
+
+MOST_CHANGES = 50_000
+"""Up to so many changed questions their old vectors are kept aside until the centroids are renewed."""
+
+MOST_STEPS = 64
+STEP = 1 / 64
+"""A centroid is moved by up to so many steps of this share of its questions, before it is averaged anew.
+
+A move by a share s rounds by (1 + 8 s) * 2^-24 at most, and multiplies what it finds of error by the ratio of old to
+new questions, at most (1 + STEP)^steps: even if all roundings went one way, they came to e * 72 * 2^-24 = 1.2e-5 of the
+largest component that was in the tag meanwhile.
+"""
+
+
+def keep_aside(session: Session) -> None:
+    """Keep aside what the questions in `change` were and were in: for `refresh`, before their old texts are deleted.
+
+    It lies in temporary tables. When they are lost with the connection, the centroids are stale and averaged anew.
+    """
+    if session.scalar("tag_vectors.few_changes", most=MOST_CHANGES):
+        session.execute("tag_vectors.stage_joining")
+        texts_are_tags = source.current(session) == "tags"
+        session.execute("tag_vectors.stage_left_words" if texts_are_tags else "tag_vectors.stage_left_tags")
+        session.execute("tag_vectors.stage_left_vectors")
+        session.execute("tag_vectors.analyze_staged")
+
+
+def refresh(session: Session, embedder: StoredEmbedder, look: Look = moved.NO_LOOK) -> tuple[int, int]:
+    """Bring `tag_vector` to what questions and vectors say; return how many centroids were renewed, and removed.
+
+    Where the `look` of a sync found few questions moved, and these tell all that changed in their tags, no other tag's
+    checksum is taken.
+    """
+    with session.transaction():
+        session.execute("tag_vectors.freeze")
+        if look.moved is Moved.NONE and moved.as_before(session, look, moved.CENTROIDS):
+            return 0, 0
+        staged = session.scalar("tag_vectors.has_staged")
+        if staged:
+            session.execute("tag_vectors.stage_moves", embedder=embedder.id)
+            session.execute("tag_vectors.sum_moves")
+        told_by_moves = bool(staged) and _moves_tell(session, embedder, look)
+        if told_by_moves:
+            removed = session.execute("tag_vectors.delete_left", embedder=embedder.id)
+            session.execute("tag_vectors.create_stale_moved", embedder=embedder.id)
+        else:
+            session.run_script(_query("stage_members", embedder.id))
+            removed = session.execute("tag_vectors.delete_gone", embedder=embedder.id)
+            session.run_script(_query("create_stale", embedder.id, now="tag_now"))
+        stale: int = session.scalar("tag_vectors.count_stale")
+        if stale:
+            session.execute("tag_vectors.analyze_stale")
+            done = _move(session, embedder) if staged else 0
+            if done < stale:
+                _average(session, embedder, with_members=told_by_moves)
+        session.execute("tag_vectors.drop_work")
+        session.execute("tag_vectors.drop_staged")
+    if stale:
+        session.execute("tag_vectors.analyze")
+    return stale, removed
+
+
+def count_due(session: Session, embedder: int) -> int:
+    """Return how many centroids `refresh` would renew or remove; nothing is written."""
+    members = queries.topic("tag_vectors")["members"].format(embedder=embedder)
+    due: int = session.rows_of(_query("count_due", embedder, now=f"({members})"), {})[0][0]
+    return due
+
+
+def _query(name: str, embedder: int, *, now: str = "") -> str:
+    """Put together what takes all checksums, or what compares with those that `now` says."""
+    parts = queries.topic("tag_vectors")
+    members = parts["members"].format(embedder=embedder)
+    difference = parts["difference"].format(embedder=embedder, now=now)
+    return parts[name].format(members=f"({members})", difference=f"({difference})")
+
+
+def _moves_tell(session: Session, embedder: StoredEmbedder, look: Look) -> bool:
+    return (
+        source.current(session) == "tags"
+        and moved.as_before(session, look, moved.CENTROIDS)
+        and bool(session.scalar("tag_vectors.moves_tell", embedder=embedder.id))
+    )
+
+
+def _move(session: Session, embedder: StoredEmbedder) -> int:
+    """Renew the stale centroids whose difference is known, reading the vectors of that difference only."""
+    session.execute("tag_vectors.begin_new", embedder=embedder.id, dim=embedder.dim)
+    session.execute("tag_vectors.stage_movable", embedder=embedder.id, step=STEP, most_steps=MOST_STEPS)
+    session.execute("tag_vectors.analyze_moves")
+    session.execute("tag_vectors.move_centroids", embedder=embedder.id, dim=embedder.dim)
+    return session.execute("tag_vectors.delete_moved")
+
+
+def _average(session: Session, embedder: StoredEmbedder, with_members: bool) -> None:
+    """Average the centroids that are stale still over all their texts, taking the checksum of these if asked to."""
+    session.execute("tag_vectors.analyze_stale")
+    session.execute("tag_vectors.create_stale_pairs", with_members=with_members)
+    session.execute("tag_vectors.create_scales", dim=embedder.dim)
+    session.execute("tag_vectors.analyze_pairs")
+    session.execute("tag_vectors.prefer_workers")
+    session.execute("tag_vectors.create_centroids", embedder=embedder.id, dim=embedder.dim)
+    session.execute("tag_vectors.upsert", embedder=embedder.id)
