@@ -34,7 +34,7 @@ QUERY = "SELECT id AS question_id, label FROM questions WHERE label IS NOT NULL"
 EDIT = """
 INSERT INTO tags (question_id, position, tag)
 SELECT question_id, max(position) + 1, 'edited-' || mod(question_id, 7) FROM tags
-WHERE question_id IN (SELECT id FROM questions ORDER BY hashint8(id) LIMIT %s) GROUP BY question_id
+WHERE question_id IN (SELECT id FROM questions ORDER BY hashtext(id::text) LIMIT %s) GROUP BY question_id
 """
 CPU_FIELDS = slice(13, 17)  # of /proc/PID/stat: user, system, and the same of children that have ended
 
@@ -52,9 +52,9 @@ class Step:
 
 
 class Loop:
-    """Commands in one home, with one server that runs on between them."""
+    """Commands in one home, with one server that runs on between them; of another `checkout` where one is given."""
 
-    def __init__(self, home: Path, rows: int) -> None:
+    def __init__(self, home: Path, rows: int, checkout: Path | None = None) -> None:
         self._rows, self._home = rows, home
         self._environment = os.environ | {
             "TAGDB_HOME": str(home),
@@ -62,6 +62,8 @@ class Loop:
             "DATABASE_URL": "",
             "NO_COLOR": "1",
         }
+        if checkout is not None:
+            self._environment["PYTHONPATH"] = str(checkout)
         self.url = self._output(["db", "start"]).split()[-1]
         self.steps: list[Step] = []
 
@@ -89,8 +91,12 @@ class Loop:
 
     def edit(self, rows: int) -> None:
         """Give that many questions a tag they did not have."""
+        self.execute(EDIT, rows)
+
+    def execute(self, statements: str, *parameters: object) -> None:
+        """Run SQL of the benchmark's own in the database."""
         with closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
-            cursor.execute(EDIT, (rows,))
+            cursor.execute(statements, parameters)
             connection.commit()
 
     def stop(self) -> None:
