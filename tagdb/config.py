@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from tagdb.errors import Unavailable, UsageError
 
 VERSION = "0.1.0"
 ROOT_HOME = Path("/var/lib/tagdb")
+DEFAULT_SCHEMA = "tagdb"
+_LONGEST_NAME = 63  # bytes that PostgreSQL keeps of a name
 _SERVER_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGSERVICE")
 _OTHER_VARIABLES = ("PGDATABASE", "PGUSER", "PGPORT", "PGPASSWORD")
 _URL_SCHEME = re.compile(r"^(?:postgres|postgresql)(?:\+psycopg2?)?://")
@@ -86,6 +89,33 @@ def resolve_target(db_url: str | None, environ: Mapping[str, str] = os.environ) 
         if environ.get(variable):
             return Target("", variable)
     return Target(None, "embedded", next((variable for variable in _OTHER_VARIABLES if environ.get(variable)), None))
+
+
+def resolve_schema(given: str | None, environ: Mapping[str, str] = os.environ) -> str:
+    """Decide which schema a collection lies in: what is given, `TAGDB_SCHEMA`, or `tagdb`; the name is taken exactly.
+
+    Raises
+    ------
+    UsageError : no schema can have that name, or it is one of PostgreSQL's own
+    """
+    name = given if given is not None else environ.get("TAGDB_SCHEMA") or DEFAULT_SCHEMA
+    if fault := _fault_of_schema(name):
+        raise UsageError(f"no collection can lie in schema {name!r}: {fault}", hint="choose another --schema")
+    return name
+
+
+def _fault_of_schema(name: str) -> str | None:
+    if not name.strip():
+        return "it has no name"
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+        return "there are control characters in it"
+    if len(name.encode()) > _LONGEST_NAME:
+        return f"it is longer than {_LONGEST_NAME} bytes"
+    if name.startswith("pg_") or name == "information_schema":
+        return "it is PostgreSQL's own"
+    if "$$" in name:
+        return "$$ has a meaning of its own in SQL"
+    return None
 
 
 def libpq_dsn(url: str) -> str:

@@ -44,6 +44,28 @@ def test_first_setting_that_is_given_decides(
     assert target.embedded == (dsn is None)
 
 
+def test_schema_is_what_is_given_then_the_variable_then_tagdb() -> None:
+    assert config.resolve_schema("Tickets", {"TAGDB_SCHEMA": "articles"}) == "Tickets"
+    assert config.resolve_schema(None, {"TAGDB_SCHEMA": "articles"}) == "articles"
+    assert config.resolve_schema(None, {"TAGDB_SCHEMA": ""}) == config.resolve_schema(None, {}) == "tagdb"
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "a" * 64, "ä" * 32, "pg_temp", "information_schema", "a\0b", "a\nb", "a\x7fb", "\udc80", "a$$b"]
+)
+def test_names_that_no_collection_can_have_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="no collection can lie in"):
+        config.resolve_schema(name, {})
+    if name:
+        with pytest.raises(UsageError, match="no collection can lie in"):
+            config.resolve_schema(None, {"TAGDB_SCHEMA": name})
+
+
+@pytest.mark.parametrize("name", ["a" * 63, "ä" * 31, 'Tickets "2026" – it\'s 100% {a} :b', "pgvector", "public"])
+def test_any_other_name_is_taken_as_it_is(name: str) -> None:
+    assert config.resolve_schema(name, {}) == name
+
+
 @pytest.mark.parametrize("variable", ["PGDATABASE", "PGUSER", "PGPORT", "PGPASSWORD"])
 def test_variable_of_a_database_without_a_server_is_named_as_unheeded(variable: str) -> None:
     assert config.resolve_target(None, {variable: "x"}).unheeded == variable

@@ -39,25 +39,39 @@ Row = sqlalchemy.Row[Any]
 
 
 class Database:
-    """A database to work in; opening sessions is all it does. `patience` is what tagdb's lock is waited for with."""
+    """A database to work in, or rather the collection in `schema` of it; opening sessions is all it does.
 
-    def __init__(self, dsn: str, *, origin: str, embedded: bool = False, patience: Patience = NO_PATIENCE) -> None:
+    `patience` is what the collection's lock is waited for with.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        origin: str,
+        embedded: bool = False,
+        patience: Patience = NO_PATIENCE,
+        schema: str = config.DEFAULT_SCHEMA,
+    ) -> None:
         self.dsn = dsn
         self.origin = origin
         self.embedded = embedded
         self.patience = patience
+        self.schema = schema
         self.engine = sqlalchemy.create_engine(
             "postgresql+psycopg2://", creator=self._connect, poolclass=NullPool, hide_parameters=True
         )
         self._behind_pooler = False
 
     @classmethod
-    def open(cls, target: config.Target, patience: Patience = NO_PATIENCE) -> Database:
+    def open(
+        cls, target: config.Target, patience: Patience = NO_PATIENCE, schema: str = config.DEFAULT_SCHEMA
+    ) -> Database:
         """Open what the settings name; the embedded server is started where needed and runs as long as this process."""
         if target.dsn is not None:
-            return cls(target.dsn, origin=target.origin, patience=patience)
+            return cls(target.dsn, origin=target.origin, patience=patience, schema=schema)
         dsn = EmbeddedServer(config.home()).acquire()
-        return cls(dsn, origin=target.origin, embedded=True, patience=patience)
+        return cls(dsn, origin=target.origin, embedded=True, patience=patience, schema=schema)
 
     @property
     def shown(self) -> str:
@@ -79,7 +93,7 @@ class Database:
         with translated():
             connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         try:
-            yield Session(connection, self.patience)
+            yield Session(connection, self.patience, self.schema)
         finally:
             if not connection.invalidated and connection.connection.driver_connection.closed:  # type: ignore[union-attr]
                 connection.invalidate()  # what a lost connection was last set to cannot be set back
@@ -137,11 +151,17 @@ class Database:
 
 
 class Session:
-    """One connection, spoken to in named queries (`sql/queries`), with the errors of tagdb."""
+    """One connection to a collection, spoken to in named queries (`sql/queries`), with the errors of tagdb."""
 
-    def __init__(self, connection: sqlalchemy.Connection, patience: Patience = NO_PATIENCE) -> None:
+    def __init__(
+        self,
+        connection: sqlalchemy.Connection,
+        patience: Patience = NO_PATIENCE,
+        schema: str = config.DEFAULT_SCHEMA,
+    ) -> None:
         self.connection = connection
         self.patience = patience
+        self.schema = schema
 
     @property
     def codec(self) -> str | None:

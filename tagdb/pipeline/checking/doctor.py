@@ -49,8 +49,9 @@ class Examination:
         return [each for each in self.findings if each.level is Level.PROBLEM]
 
 
-def examine(db_url: str | None) -> Examination:
+def examine(db_url: str | None, *, schema: str | None = None) -> Examination:
     """Look at everything; nothing is written, and what cannot be looked at is named with the reason."""
+    name = config.resolve_schema(schema)
     findings = [_versions()]
     target = config.resolve_target(db_url)
     if target.embedded and not (EmbeddedServer(config.home()).data / "PG_VERSION").exists():
@@ -58,7 +59,7 @@ def examine(db_url: str | None) -> Examination:
         findings.append(note("connection", found, "tagdb demo, or tagdb import FILE"))
         return Examination([*findings, *_skipped(_of_all(), "there is no database yet")])
     try:
-        database = Database.open(target)
+        database = Database.open(target, schema=name)
         with database.session() as session:
             findings.append(server.connection(session, database))
             findings += _examined(session, database)

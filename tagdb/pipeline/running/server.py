@@ -15,7 +15,7 @@ from tagdb.models import Reporter, Silent
 from tagdb.pipeline.running.opening import open_database, tell_unheeded
 
 
-def url(db_url: str | None, reporter: Reporter) -> str:
+def url(db_url: str | None, reporter: Reporter, *, schema: str | None = None) -> str:
     """Return the database's URL without its password; an embedded server is told to run on.
 
     Raises
@@ -23,13 +23,13 @@ def url(db_url: str | None, reporter: Reporter) -> str:
     ConnectionFailed : there is no such database to connect to
     """
     if config.resolve_target(db_url).embedded:
-        return start(reporter)
-    database = open_database(db_url, reporter, current=False)
+        return start(reporter, schema=schema)
+    database = open_database(db_url, reporter, current=False, schema=schema)
     with database.session():
         return address.public_url(database.dsn)
 
 
-def start(reporter: Reporter, db_url: str | None = None) -> str:
+def start(reporter: Reporter, db_url: str | None = None, *, schema: str | None = None) -> str:
     """Start the embedded server with an up-to-date schema, let it run on, and return its URL.
 
     Raises
@@ -39,7 +39,7 @@ def start(reporter: Reporter, db_url: str | None = None) -> str:
     _require_embedded(db_url)
     server = EmbeddedServer(config.home())
     server.acquire(keep=True)
-    dsn = open_database(None, reporter).dsn
+    dsn = open_database(None, reporter, schema=schema).dsn
     reporter.say("the embedded server runs on until: tagdb db stop")
     return dsn
 
@@ -55,10 +55,10 @@ def stop(db_url: str | None = None, *, force: bool = False) -> bool:
     return EmbeddedServer(config.home()).stop(force=force)
 
 
-def psql(db_url: str | None, arguments: Sequence[str], reporter: Reporter) -> int:
+def psql(db_url: str | None, arguments: Sequence[str], reporter: Reporter, *, schema: str | None = None) -> int:
     """Run psql on the database and return its exit code; Ctrl-C is psql's, which stops a query by it."""
     tell_unheeded(db_url, reporter)
-    database = open_database(db_url, Silent(), current=False)
+    database = open_database(db_url, Silent(), current=False, schema=schema)
     with database.session():
         command = psql_command(address.public_url(database.dsn), arguments)
     environment = {**os.environ, **address.secret_environment(database.dsn)}
