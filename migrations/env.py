@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlalchemy
 from alembic import context
 
 from tagdb import config
@@ -13,23 +14,23 @@ def run() -> None:
     """Run the asked-for alembic command inside `schema.exclusive`, on the caller's connection where it passed one."""
     connection = context.config.attributes.get("connection")
     if connection is not None:
-        _run_on(connection)
+        _run_on(connection, context.config.attributes.get("schema", config.DEFAULT_SCHEMA))
         return
-    database = Database.open(config.resolve_target(None))
-    with database.engine.connect() as own_connection, schema.exclusive(own_connection):
-        _run_on(own_connection)
+    database = Database.open(config.resolve_target(None), schema=config.resolve_schema(None))
+    with database.engine.connect() as own_connection, schema.exclusive(own_connection, database.schema):
+        _run_on(own_connection, database.schema)
 
 
-def _run_on(connection: object) -> None:
+def _run_on(connection: sqlalchemy.Connection, name: str) -> None:
     context.configure(
-        connection=connection,  # type: ignore[arg-type]
+        connection=connection,
         target_metadata=tables.metadata,
-        version_table_schema="tagdb",
+        version_table_schema=name,
         include_schemas=True,
         include_name=schema.belongs_to_migrations,
         compare_server_default=True,
     )
-    with context.begin_transaction():
+    with schema.renaming(connection, name), context.begin_transaction():
         context.run_migrations()
 
 

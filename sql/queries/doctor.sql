@@ -82,7 +82,8 @@ ORDER BY name
 -- name: killed_runs
 SELECT count(*) FROM tagdb.run
 WHERE status = 'running' AND id NOT IN (
-    SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = 1952540530 AND objsubid = 2
+    SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2
+        AND classid = CAST(CAST('tagdb'::regnamespace AS integer) # 1952540530 AS oid)
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 
 -- name: work_tables

@@ -5,12 +5,13 @@
 WITH started AS (
     INSERT INTO tagdb.run (command, args, status) VALUES (:command, CAST(:args AS jsonb), 'running') RETURNING id
 )
-SELECT id, pg_advisory_lock(1952540530, id::integer) FROM started
+SELECT id, pg_advisory_lock(CAST('tagdb'::regnamespace AS integer) # 1952540530, id::integer) FROM started
 
 -- name: close_killed
 UPDATE tagdb.run SET status = 'killed'
 WHERE status = 'running' AND id NOT IN (
-    SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = 1952540530 AND objsubid = 2
+    SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2
+        AND classid = CAST(CAST('tagdb'::regnamespace AS integer) # 1952540530 AS oid)
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 
 -- name: finish
@@ -23,7 +24,8 @@ WHERE id = :id
 -- A standby does not see who is at work on its primary.
 SELECT id, command, started_at, finished_at, read, written, skipped, failed,
     CASE WHEN status = 'running' AND NOT pg_is_in_recovery() AND id NOT IN (
-        SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = 1952540530 AND objsubid = 2
+        SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2
+            AND classid = CAST(CAST('tagdb'::regnamespace AS integer) # 1952540530 AS oid)
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
     THEN 'killed' ELSE status END AS status, detail->>'error' AS error
 FROM tagdb.run ORDER BY id DESC LIMIT 1

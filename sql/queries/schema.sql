@@ -3,6 +3,27 @@
 -- name: exists
 SELECT to_regnamespace('tagdb') IS NOT NULL
 
+-- name: is_foreign
+-- Whether something is in the schema, and it is not a collection. Those tables are there at any revision, and no dump
+-- loses them; what belongs to an extension is nobody's.
+SELECT
+    (SELECT count(*) FROM pg_class c
+     WHERE c.relnamespace = n.oid AND c.relkind = 'r'
+        AND c.relname IN ('alembic_version', 'embedder', 'question', 'run', 'text')) < 5
+    AND EXISTS (
+        SELECT
+        FROM (
+            SELECT 'pg_class'::regclass AS class, oid AS object FROM pg_class
+            WHERE relnamespace = n.oid AND relkind <> 'i' AND relname <> 'alembic_version'
+            UNION ALL
+            SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE pronamespace = n.oid
+            UNION ALL
+            SELECT 'pg_type'::regclass, oid FROM pg_type WHERE typnamespace = n.oid AND typtype IN ('d', 'e', 'r')
+        ) o
+        WHERE NOT EXISTS (
+            SELECT FROM pg_depend d WHERE d.classid = o.class AND d.objid = o.object AND d.deptype = 'e'))
+FROM pg_namespace n WHERE n.nspname = 'tagdb'
+
 -- name: create
 CREATE SCHEMA tagdb
 
@@ -56,10 +77,14 @@ SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'vector')
 SELECT CAST(current_setting('server_version_num') AS integer) / 10000
 
 -- name: extension_schema
--- Where an extension goes: where the search path says, but never into tagdb's own schema.
+-- Where an extension goes: where the search path says, but never into this collection's schema or that of another.
 SELECT quote_ident(coalesce(
-    (SELECT s FROM unnest(current_schemas(false)) WITH ORDINALITY AS p (s, place)
-     WHERE s <> 'tagdb' ORDER BY place LIMIT 1),
+    (SELECT s FROM unnest(current_schemas(false)) WITH ORDINALITY AS p (s, place) JOIN pg_namespace n ON n.nspname = s
+     WHERE s <> 'tagdb' AND (
+        SELECT count(*) FROM pg_class c
+        WHERE c.relnamespace = n.oid AND c.relkind = 'r'
+            AND c.relname IN ('alembic_version', 'embedder', 'question', 'run', 'text')) < 5
+     ORDER BY place LIMIT 1),
     (SELECT nspname FROM pg_namespace WHERE nspname = 'public')))
 
 -- name: create_vector

@@ -36,6 +36,15 @@ SELECT set_config('search_path',
 FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 WHERE e.extname = 'vector' AND n.nspname <> ALL (current_schemas(true))
 
+-- name: find_own_tables
+-- A collection that is not the default one may have questions of its own, which its queries mean before all others. The
+-- path of one over the user's tables stays, so that nothing of tagdb's comes before what the user calls text or labels.
+SELECT set_config('search_path',
+    concat_ws(', ', quote_ident('tagdb'), nullif(nullif(current_setting('search_path'), ''), '""')), false)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'tagdb' AND c.relname = 'questions' AND c.relkind IN ('r', 'p')
+    AND (current_schemas(false))[1] IS DISTINCT FROM 'tagdb'
+
 -- name: forget
 -- What a client before this one may have left in a session that a pooler hands on as it is.
 DISCARD TEMP;

@@ -107,11 +107,15 @@ WHERE a.attrelid = to_regclass(:table_name) AND a.attnum > 0 AND NOT a.attisdrop
 ORDER BY a.attnum
 
 -- name: user_schema
--- Where an unqualified CREATE TABLE puts the user's tables: never into tagdb's own schema, nor into one of extensions, nor
--- into the one that is on the path of this connection only for pgvector's sake.
+-- Where an unqualified CREATE TABLE puts the user's tables: never into a collection's schema, nor into one of extensions,
+-- nor into the one that is on the path of this connection only for pgvector's sake.
 SELECT s
-FROM unnest(current_schemas(false)) WITH ORDINALITY AS p (s, place)
-WHERE s <> 'tagdb' AND NOT EXISTS (
+FROM unnest(current_schemas(false)) WITH ORDINALITY AS p (s, place) JOIN pg_namespace own ON own.nspname = s
+WHERE s <> 'tagdb' AND (
+    SELECT count(*) FROM pg_class c
+    WHERE c.relnamespace = own.oid AND c.relkind = 'r'
+        AND c.relname IN ('alembic_version', 'embedder', 'question', 'run', 'text')) < 5
+AND NOT EXISTS (
     SELECT
     FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
     WHERE n.nspname = s AND (s <> 'public' OR e.extname = 'vector' AND current_setting('search_path') <> (

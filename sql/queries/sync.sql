@@ -1,10 +1,12 @@
 -- The difference between what the user's tables say and what tagdb has stored, and how it is made to vanish.
 
 -- name: take_lock
-SELECT pg_try_advisory_lock(1952540530)
+-- The locks of a collection are told from those of others by its schema: number 0 is the collection's own, and each run
+-- has one by its id.
+SELECT pg_try_advisory_lock(CAST('tagdb'::regnamespace AS integer) # 1952540530, 0)
 
 -- name: release_lock
-SELECT pg_advisory_unlock(1952540530)
+SELECT pg_advisory_unlock(CAST('tagdb'::regnamespace AS integer) # 1952540530, 0)
 
 -- name: lock_holder
 -- Who may not see another role's session finds its process and its name alone.
@@ -12,7 +14,8 @@ SELECT a.pid, a.backend_start, a.application_name,
     CASE WHEN a.state LIKE 'idle%' THEN CAST(extract(epoch FROM clock_timestamp() - a.state_change) AS bigint)
          WHEN a.state = 'active' THEN 0 END AS idle_seconds
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid = 1952540530 AND l.granted
+WHERE l.locktype = 'advisory' AND l.classid = CAST(CAST('tagdb'::regnamespace AS integer) # 1952540530 AS oid)
+    AND l.objid = 0 AND l.objsubid = 2 AND l.granted
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 
 -- name: keep_hashes_small
@@ -98,10 +101,10 @@ ON CONFLICT (hash) DO NOTHING
 
 -- name: lock_questions
 -- Given up before the server looks for a deadlock and ends somebody else's query.
-SELECT set_config('tagdb.lock_timeout', current_setting('lock_timeout'), true);
+SELECT set_config('tagdb_before.lock_timeout', current_setting('lock_timeout'), true);
 SET LOCAL lock_timeout = '500ms';
 LOCK TABLE tagdb.text, tagdb.question IN ACCESS EXCLUSIVE MODE;
-SELECT set_config('lock_timeout', current_setting('tagdb.lock_timeout'), true)
+SELECT set_config('lock_timeout', current_setting('tagdb_before.lock_timeout'), true)
 
 -- name: begin_filling_questions
 -- For a first time: rows are written without a look at each one's text, nor, on a server that archives nothing, to the

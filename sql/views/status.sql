@@ -35,7 +35,8 @@ SELECT
     last.command AS last_command,
     CASE WHEN last.status = 'running' AND NOT EXISTS (
         SELECT FROM pg_locks
-        WHERE locktype = 'advisory' AND classid = 1952540530 AND objsubid = 2 AND objid::bigint = last.id
+        WHERE locktype = 'advisory' AND objsubid = 2
+            AND classid = CAST(CAST('tagdb'::regnamespace AS integer) # 1952540530 AS oid) AND objid::bigint = last.id
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
     THEN 'killed' ELSE last.status END AS last_status,
     last.finished_at AS last_finished_at,

@@ -14,11 +14,12 @@ import sqlalchemy
 from sqlalchemy.pool import NullPool
 
 from tagdb import config
-from tagdb.db import address, pooler, queries
+from tagdb.db import address, naming, pooler, preparing, queries
 from tagdb.db.driver import Connection
 from tagdb.db.embedded import EmbeddedServer
+from tagdb.db.rights import quoted
 from tagdb.db.translation import only_reads, storable, translated
-from tagdb.errors import ConnectionFailed, Unavailable
+from tagdb.errors import ConnectionFailed, TagdbError, Unavailable
 from tagdb.models import NO_PATIENCE, Patience
 
 _CONNECTION_DEFAULTS: Mapping[str, Any] = {
@@ -90,14 +91,24 @@ class Database:
         ConnectionFailed : there is none to be had
         Unavailable : it leads through a pooler that mixes up its clients' sessions
         """
-        with translated():
-            connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        with self.addressing_hints():
+            with translated():
+                connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            try:
+                yield Session(connection, self.patience, self.schema)
+            finally:
+                if not connection.invalidated and connection.connection.driver_connection.closed:  # type: ignore[union-attr]
+                    connection.invalidate()  # what a lost connection was last set to cannot be set back
+                connection.close()
+
+    @contextmanager
+    def addressing_hints(self) -> Iterator[None]:
+        """Let the commands that an error advises name the collection it is about."""
         try:
-            yield Session(connection, self.patience, self.schema)
-        finally:
-            if not connection.invalidated and connection.connection.driver_connection.closed:  # type: ignore[union-attr]
-                connection.invalidate()  # what a lost connection was last set to cannot be set back
-            connection.close()
+            yield
+        except TagdbError as error:
+            error.hint = error.hint and naming.addressed(error.hint, self.schema)
+            raise
 
     @contextmanager
     def second_session(self) -> Iterator[Session | None]:
@@ -112,7 +123,7 @@ class Database:
     def _connect(self) -> Connection:
         connection = self._connect_when_possible()
         try:
-            if _prepare(connection, connection.info.backend_pid):
+            if preparing.prepare(connection, connection.info.backend_pid, self.schema):
                 return connection
         except psycopg2.OperationalError as error:
             if connection.closed and not error.pgcode:
@@ -126,7 +137,7 @@ class Database:
                 )
             self._behind_pooler = True
             connection = self._connect_when_possible()
-        _prepare_borrowed(connection)
+        preparing.prepare_borrowed(connection, self.schema)
         return connection
 
     def _connect_when_possible(self) -> Connection:
@@ -162,6 +173,20 @@ class Session:
         self.connection = connection
         self.patience = patience
         self.schema = schema
+
+    @property
+    def is_default(self) -> bool:
+        """Whether this is the collection that is meant when none is named."""
+        return self.schema == config.DEFAULT_SCHEMA
+
+    @property
+    def quoted_schema(self) -> str:
+        """The schema of the collection as SQL and people name it."""
+        return quoted(self.schema)
+
+    def qualified(self, name: str) -> str:
+        """Return how SQL and people name a relation or function of the collection's."""
+        return f"{self.quoted_schema}.{name}"
 
     @property
     def codec(self) -> str | None:
@@ -203,11 +228,16 @@ class Session:
 
     def execute(self, query: str, /, **parameters: Any) -> int:
         """Run the named query and return how many rows it touched."""
-        return self._run(queries.statement(query), parameters).rowcount
+        return self._run(queries.statement(query, self.schema), parameters).rowcount
 
     def rows(self, query: str, /, **parameters: Any) -> list[Row]:
         """Run the named query and return its rows."""
-        return list(self._run(queries.statement(query), parameters))
+        return list(self._run(queries.statement(query, self.schema), parameters))
+
+    def rows_with(self, query: str, parts: Mapping[str, object], /, **parameters: Any) -> list[Row]:
+        """Run the named query with pieces of SQL put in for its `{parts}`, and return its rows."""
+        filled = {name: str(part) for name, part in parts.items()}
+        return list(self._run(queries.statement_of(query, self.schema, filled), parameters))
 
     def rows_of(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
         """Run SQL text with `:parameters` and return its rows; a colon of its own is written backslash, colon."""
@@ -215,11 +245,11 @@ class Session:
 
     def row(self, query: str, /, **parameters: Any) -> Row | None:
         """Run the named query and return its first row, if there is one."""
-        return self._run(queries.statement(query), parameters).first()
+        return self._run(queries.statement(query, self.schema), parameters).first()
 
     def scalar(self, query: str, /, **parameters: Any) -> Any:
         """Run the named query and return the first column of its first row."""
-        return self._run(queries.statement(query), parameters).scalar()
+        return self._run(queries.statement(query, self.schema), parameters).scalar()
 
     def _run(self, statement: sqlalchemy.TextClause, parameters: Mapping[str, Any]) -> sqlalchemy.CursorResult[Any]:
         with storable(), translated():
@@ -255,6 +285,10 @@ class Session:
         if not self.connection.closed and not self.connection.invalidated:
             self.execute("sync.release_lock")
 
+    def script(self, query: str, /, **parts: object) -> str:
+        """Return the named query as the driver takes it, with what each of its `{parts}` stands for."""
+        return queries.script(query, self.schema, {name: str(part) for name, part in parts.items()})
+
     def run_script(self, sql: str) -> None:
         """Run SQL that tagdb wrote or that `userquery` has checked, as it stands."""
         with translated():
@@ -270,33 +304,6 @@ class Session:
 def quote_identifier(name: str) -> str:
     """Quote `name` for use as an identifier in SQL text."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def _prepare(connection: Connection, process: int) -> bool:
-    """Set what holds for the whole connection; False, with nothing set, where it leads to another server process."""
-    connection.set_client_encoding("UTF8")
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(queries.topic("session")["prepare"].format(process=process))
-        found, connection.standby, connection.read_only, _ = cursor.fetchone() or (None, False, False, None)
-        if found == process:
-            cursor.execute(queries.topic("session")["act_as_owner"])
-            (connection.role,) = cursor.fetchone() or ("",)
-            cursor.execute(queries.topic("session")["find_vector"])
-    connection.autocommit = False
-    return bool(found == process)
-
-
-def _prepare_borrowed(connection: Connection) -> None:
-    """Make a pooler's session one's own for as long as the connection lasts."""
-    connection.autocommit = True
-    connection.borrowed = True
-    with connection.cursor() as cursor:
-        cursor.execute(queries.topic("session")["forget"])
-        cursor.execute("SELECT pg_backend_pid()")
-        (process,) = cursor.fetchone() or (0,)
-    connection.autocommit = False
-    _prepare(connection, process)
 
 
 def _parse(dsn: str, origin: str) -> Mapping[str, str]:

@@ -7,16 +7,18 @@ from contextlib import suppress
 import psycopg2
 import psycopg2.extensions
 
+from tagdb.config import DEFAULT_SCHEMA
 from tagdb.db import queries
 
 
 class Connection(psycopg2.extensions.connection):
     """A connection to a `standby`, or of a role or database set `read_only`, or `borrowed` from a pooler.
 
-    It acts as `role`, which need not be the one that logged in.
+    It acts as `role`, which need not be the one that logged in, for the collection in `schema`.
     """
 
     role = ""
+    schema = DEFAULT_SCHEMA
     standby = False
     read_only = False
     borrowed = False

@@ -1,10 +1,9 @@
-"""Readers of schema tagdb: roles that may see labels and neighbours, or all there is, without being its owner."""
+"""Readers of a collection: roles that may see labels and neighbours, or all there is, without being its owner."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tagdb.db import queries
 from tagdb.db.connection import Row, Session, quote_identifier
 from tagdb.errors import InputRefused, Unavailable
 
@@ -45,7 +44,7 @@ def _run(session: Session, query: str, readers: Sequence[Row], *, lifted: str | 
     owner = session.scalar("grants.owner")
     with session.transaction():
         for reader in readers:
-            session.run_script(queries.topic("grants")[query].format(reader=reader.name, owner=owner))
+            session.run_script(session.script(f"grants.{query}", reader=reader.name, owner=owner))
             if lifted:
                 session.execute(lifted, name=reader.plain_name)
 
@@ -65,9 +64,9 @@ def _find(session: Session, name: str) -> Row:
         )
     if not reader.grantable:
         raise Unavailable(
-            f"schema tagdb here belongs to {reader.owner}, who alone can let others read it",
+            f"schema {session.quoted_schema} here belongs to {reader.owner}, who alone can let others read it",
             hint=f"connect as {reader.owner}, or as a member of it",
         )
     if reader.acts_as_owner:
-        raise InputRefused(f"{name} acts as the owner of schema tagdb already and needs no grant")
+        raise InputRefused(f"{name} acts as the owner of schema {session.quoted_schema} already and needs no grant")
     return reader

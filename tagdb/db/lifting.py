@@ -51,9 +51,10 @@ def lift(session: Session) -> Sequence[str]:
             raise InputRefused("there is no view over your tables to lift", hint="tagdb sync --source-sql 'SELECT …'")
         for view in standing:
             if not view.returnable:
+                called = session.qualified(view.name)
                 raise Unavailable(
-                    f"the view tagdb.{view.name} belongs to {view.owner}, to whom {view.me} could not give it back",
-                    hint=f"have {view.owner} or a superuser run: ALTER VIEW tagdb.{view.name} OWNER TO {view.me}",
+                    f"the view {called} belongs to {view.owner}, to whom {view.me} could not give it back",
+                    hint=f"have {view.owner} or a superuser run: ALTER VIEW {called} OWNER TO {view.me}",
                 )
         with _bare_path(session):
             if dependents := [row.name for row in session.rows("lifting.dependents")]:
@@ -118,11 +119,11 @@ def _put_back(session: Session, name: str, definition: str, reporter: Reporter, 
         try:
             query = userquery.check_inside(session, definition)
             with userquery.refusals():
-                session.run_script(f"CREATE VIEW tagdb.{quote_identifier(name)} AS {query.sql}")
+                session.run_script(f"CREATE VIEW {session.qualified(quote_identifier(name))} AS {query.sql}")
         except QueryRefused as refused:
             was = cut(" ".join(definition.split()), _LONGEST_DEFINITION)
             raise QueryRefused(
-                f"the view tagdb.{name} cannot be put back: {refused}; it was: {was}",
+                f"the view {session.qualified(name)} cannot be put back: {refused}; it was: {was}",
                 hint=f"say what it reads now: tagdb sync {_option(name)} 'SELECT …'",
             ) from refused
         statements: list[tuple[str, str | None]] = [
@@ -131,7 +132,7 @@ def _put_back(session: Session, name: str, definition: str, reporter: Reporter, 
         statements += [(row.statement, row.missing) for row in session.rows("lifting.finish", name=name)]
         for statement, missing in statements:
             if missing is not None:
-                reporter.warn(f"the role {missing} is gone, which tagdb.{name} named: {statement}")
+                reporter.warn(f"the role {missing} is gone, which {session.qualified(name)} named: {statement}")
             elif as_was or not statement.startswith("COMMENT ON VIEW"):  # what it is the new definition will say
                 session.run_script(statement)
 

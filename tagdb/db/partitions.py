@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tagdb.db import queries
 from tagdb.db.connection import Session
 from tagdb.errors import DatabaseError
 
@@ -12,7 +11,7 @@ LARGEST_DIM = 4_000
 
 
 def name(relation: str, embedder: int) -> str:
-    """Return the name, in schema `tagdb`, of the partition that holds what an embedder made."""
+    """Return the name, in the collection's schema, of the partition that holds what an embedder made."""
     return f"{relation}_{embedder}"
 
 
@@ -20,8 +19,7 @@ def create(session: Session, embedder: int, dim: int) -> None:
     """Make the partitions of an embedder, for vectors of `dim` numbers, where they are missing; readers go on."""
     for relation in RELATIONS:
         if not session.scalar("partition.exists", name=name(relation, embedder)):
-            create_one = queries.topic("partition")["create"]
-            session.run_script(create_one.format(relation=relation, embedder=embedder, dim=dim))
+            session.run_script(session.script("partition.create", relation=relation, embedder=embedder, dim=dim))
 
 
 def drop_unused(session: Session) -> str | None:
@@ -35,7 +33,7 @@ def drop_unused(session: Session) -> str | None:
         try:
             with session.transaction():
                 session.execute("partition.wait_briefly")
-                session.run_script(queries.topic("partition")["drop"].format(embedder=row.embedder))
+                session.run_script(session.script("partition.drop", embedder=row.embedder))
         except DatabaseError as error:
             obstacle = str(error)
     return obstacle

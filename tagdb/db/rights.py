@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from tagdb.config import DEFAULT_SCHEMA
+
 ASK = "ask the owner to grant it"
 _DENIED = re.compile(
     r"permission denied (?:for|to) (table|view|materialized view|foreign table|sequence|schema|database|function|type|"
@@ -22,8 +24,8 @@ _ON: Mapping[str, str] = {
     "type": "USAGE ON TYPE",
     "sequence": "USAGE, SELECT ON SEQUENCE",
 }
-_ASK_US = "tagdb db grant {me}{wide} (as the owner of schema tagdb)"
-_OURS = "only the owner of schema tagdb writes to it: connect as that role, or as a member of it"
+_ASK_US = "tagdb db grant {me}{wide} (as the owner of schema {ours})"
+_OURS = "only the owner of schema {ours} writes to it: connect as that role, or as a member of it"
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 # Words that PostgreSQL takes for no name without quotes.
 RESERVED = frozenset(
@@ -56,13 +58,20 @@ def what_to_grant(error: BaseException, message: str) -> str:
     statement = getattr(cursor, "query", None) or b""
     role = getattr(connection, "role", "") or (connection.info.user if connection else "")
     me = quoted(role) if role else "ROLE"
+    ours = schema_of(error)
     if denied := _DENIED.search(message):
-        return _grant(denied[1], denied[2], statement.decode(errors="replace"), me)
+        return _grant(denied[1], denied[2], statement.decode(errors="replace"), me, ours)
     if foreign := _NOT_OWNER.search(message):
-        schema = "tagdb." if f"tagdb.{foreign[2]}" in statement.decode(errors="replace") else ""
+        schema = f"{quoted(ours)}." if f"{quoted(ours)}.{foreign[2]}" in statement.decode(errors="replace") else ""
         name = quoted(foreign[2]) if foreign[2].isidentifier() else foreign[2]
         return f"have its owner or a superuser run: ALTER {foreign[1].upper()} {schema}{name} OWNER TO {me}"
     return ASK
+
+
+def schema_of(error: BaseException) -> str:
+    """Return the schema of the collection that was worked on when an error came."""
+    connection = getattr(getattr(error, "cursor", None), "connection", None)
+    return getattr(connection, "schema", DEFAULT_SCHEMA)
 
 
 def to_connect(message: str) -> str | None:
@@ -71,23 +80,20 @@ def to_connect(message: str) -> str | None:
     return f"GRANT CONNECT ON DATABASE {quoted(refused[1])} TO the role you connect as" if refused else None
 
 
-def _grant(kind: str, name: str, statement: str, me: str) -> str:
-    shown = quoted(name)
+def _grant(kind: str, name: str, statement: str, me: str, schema: str) -> str:
+    shown, ours = quoted(name), quoted(schema)
     if kind == "database":
-        return f"GRANT CREATE ON DATABASE {shown} TO {me}, or CREATE SCHEMA tagdb AUTHORIZATION {me}"
+        return f"GRANT CREATE ON DATABASE {shown} TO {me}, or CREATE SCHEMA {ours} AUTHORIZATION {me}"
     if kind in _ON:
         return f"GRANT {_ON[kind]} {shown} TO {me}"
     if kind == "schema":
         makes = re.match(r"\s*(CREATE|ALTER)\b", statement, re.IGNORECASE)
-        ours = name == "tagdb" and not makes
-        return (
-            _ASK_US.format(me=me, wide="")
-            if ours
-            else f"GRANT USAGE{', CREATE' * bool(makes)} ON SCHEMA {shown} TO {me}"
-        )
+        if name == schema and not makes:
+            return _ASK_US.format(me=me, wide="", ours=ours)
+        return f"GRANT USAGE{', CREATE' * bool(makes)} ON SCHEMA {shown} TO {me}"
     writes = _writes(statement, name)
-    if re.search(rf'\btagdb\."?{re.escape(name)}\b', statement):
-        return _OURS if writes else _ASK_US.format(me=me, wide=" --wide")
+    if re.search(rf'(?<![\w"]){re.escape(ours)}\."?{re.escape(name)}\b', statement):
+        return _OURS.format(ours=ours) if writes else _ASK_US.format(me=me, wide=" --wide", ours=ours)
     return f"GRANT {'SELECT, INSERT, UPDATE, DELETE' if writes else 'SELECT'} ON {shown} TO {me}"
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
+from tagdb.db import naming
 from tagdb.db.connection import Session
 from tagdb.db.resources import folder
 
@@ -58,15 +59,15 @@ def outdated(session: Session) -> list[Routine]:
 def install(session: Session, routines: list[Routine]) -> None:
     """Make `routines`, or make them anew; rights on what is there stay. Only inside a transaction."""
     for routine in routines:
-        session.run_script(routine.sql)
+        session.run_script(naming.renamed(routine.sql, session.schema))
     made = _there(session)
     for routine in routines:
         comment = f"{routine.sentence} [tagdb {routine.digest} {made[routine.name][1]}]".replace("'", "''")
-        session.run_script(f"COMMENT ON {routine.kind} tagdb.{routine.name} IS '{comment}'")
+        session.run_script(f"COMMENT ON {routine.kind} {session.qualified(routine.name)} IS '{comment}'")
 
 
 def _there(session: Session) -> dict[str, tuple[str, str]]:
-    """Return the comment on each function and view in schema tagdb, and a digest of it."""
+    """Return the comment on each function and view in the collection's schema, and a digest of it."""
     with _neutral_path(session):
         return {row.name: (row.comment or "", row.digest) for row in session.rows("schema.routines")}
 

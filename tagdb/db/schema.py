@@ -1,22 +1,27 @@
-"""Brings schema `tagdb` to what this version works on: alembic's revisions, then the views and functions of `sql/`."""
+"""Brings a collection's schema to what this version works on: alembic's revisions, then the routines of `sql/`."""
 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import sqlalchemy
 
 from tagdb import installation
-from tagdb.db import queries, routines
+from tagdb.config import DEFAULT_SCHEMA
+from tagdb.db import naming, routines
 from tagdb.db.connection import Database, Session
 from tagdb.db.resources import folder
 from tagdb.db.translation import translated
 from tagdb.errors import SchemaMismatch, Unavailable
 
-_MIGRATION_LOCK = 0x7461676462  # "tagdb" in ASCII
+_MIGRATION_LOCK = 0x7461676462  # "tagdb" in ASCII; one a database, for an extension is made in it only once
+_ONE_AT_A_TIME = threading.Lock()  # alembic keeps what it is at in a module
+_EVERYBODYS = "public"
 _PARTITION = re.compile(r"(text|tag)_vector_\d+")
 _HOLD_VECTORS = ("text_vector", "tag_vector", "classifier_weight")
 _WITHOUT_ENCODING = "SQL_ASCII"
@@ -34,18 +39,20 @@ def require_current(session: Session) -> None:
     Raises
     ------
     SchemaMismatch : it is missing, older, newer or not whole; nothing was changed
-    Unavailable : the role may not use the schema that pgvector is in
+    Unavailable : the schema holds something else, or the role may not use the one that pgvector is in
     """
     found = current_revision(session)
     if found is None:
-        raise SchemaMismatch("this database has no tagdb schema yet", hint="tagdb db migrate")
-    _refuse_newer(found)
+        refuse_foreign(session)
+        raise SchemaMismatch(f"this database has no {_called(session)} yet", hint="tagdb db migrate")
+    _refuse_newer(session, found)
+    here = f"the {_called(session)} here"
     if found != head():
-        raise SchemaMismatch(f"the tagdb schema here is {found}; this version needs {head()}", hint="tagdb db migrate")
+        raise SchemaMismatch(f"{here} is {found}; this version needs {head()}", hint="tagdb db migrate")
     missing = _missing(session)
-    _refuse_without_vectors(missing)
+    _refuse_without_vectors(session, missing)
     if missing:
-        raise SchemaMismatch(f"the tagdb schema here lacks {', '.join(missing)}", hint="tagdb db migrate")
+        raise SchemaMismatch(f"{here} lacks {', '.join(missing)}", hint="tagdb db migrate")
     _require_usable_vector(session)
 
 
@@ -67,42 +74,86 @@ def migrate(database: Database) -> bool:
     SchemaMismatch : the schema was made by a newer tagdb, or its vectors are gone
     Unavailable : pgvector is not on the server, a right is missing, or the database has no encoding
     """
-    with translated(), database.engine.connect() as connection, exclusive(connection):
-        session = Session(connection)
+    with (
+        database.addressing_hints(),
+        translated(),
+        database.engine.connect() as connection,
+        exclusive(connection, database.schema),
+    ):
+        session = Session(connection, schema=database.schema)
         found = current_revision(session)
         if found is None:
             _require_encoding(session)
         else:
-            _refuse_newer(found)
+            _refuse_newer(session, found)
         if found == head():
-            _refuse_without_vectors(_missing(session))
+            _refuse_without_vectors(session, _missing(session))
         _require_vector(session)
         if found == head() and not routines.outdated(session):
             return False
         _require_rights(session, creating=True)
         if found != head():
-            _upgrade(connection)
+            _upgrade(connection, database.schema)
         routines.install(session, routines.outdated(session))
         return True
 
 
 @contextmanager
-def exclusive(connection: sqlalchemy.Connection) -> Iterator[None]:
-    """Hold the migration lock for one transaction, with schema `tagdb` in place.
+def exclusive(connection: sqlalchemy.Connection, schema: str = DEFAULT_SCHEMA) -> Iterator[None]:
+    """Hold the migration lock for one transaction, with the collection's schema in place.
 
     The lock belongs to the transaction, so it also holds through a pooler, and ends with it whatever happens.
 
     Raises
     ------
-    Unavailable : the schema is somebody else's, or is not there and the right to make it is missing
+    Unavailable : the schema is somebody else's or holds something else, or it is not there and may not be made
     """
     with connection.begin():
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-        session = Session(connection)
-        if not session.scalar("schema.exists"):  # IF NOT EXISTS would want the right to make it all the same
+        session = Session(connection, schema=schema)
+        if session.scalar("schema.exists"):  # IF NOT EXISTS would want the right to make it all the same
+            refuse_foreign(session)
+        else:
             session.execute("schema.create")
         _require_rights(session, creating=False)
         yield
+
+
+@contextmanager
+def renaming(connection: sqlalchemy.Connection, schema: str) -> Iterator[None]:
+    """Let statements that say `tagdb` be about `schema`: for those of migrations, which come from alembic."""
+
+    def rename(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
+        return naming.renamed(statement, schema, lambda name: name.replace("%", "%%")), parameters
+
+    if schema == DEFAULT_SCHEMA:
+        yield
+        return
+    sqlalchemy.event.listen(connection, "before_cursor_execute", rename, retval=True)
+    try:
+        yield
+    finally:
+        sqlalchemy.event.remove(connection, "before_cursor_execute", rename)
+
+
+def refuse_foreign(session: Session) -> None:
+    """Pass where the schema is a collection's, is empty, or is not there.
+
+    Raises
+    ------
+    Unavailable : it holds something else, or is everybody's; nothing was changed
+    """
+    if session.schema != _EVERYBODYS and not session.scalar("schema.is_foreign"):
+        return
+    what = "everybody's" if session.schema == _EVERYBODYS else "there, and what it holds is not tagdb's"
+    raise Unavailable(
+        f"schema {session.quoted_schema} is {what}",
+        hint="choose a name that is free, or an empty schema: --schema NAME",
+    )
+
+
+def _called(session: Session) -> str:
+    return "tagdb schema" if session.schema == DEFAULT_SCHEMA else f"collection {session.quoted_schema}"
 
 
 def belongs_to_migrations(name: str | None, kind: str, _parents: object) -> bool:
@@ -112,10 +163,10 @@ def belongs_to_migrations(name: str | None, kind: str, _parents: object) -> bool
     return not (kind == "table" and name and (name == "alembic_version" or _PARTITION.fullmatch(name)))
 
 
-def _refuse_newer(found: str) -> None:
+def _refuse_newer(session: Session, found: str) -> None:
     if found > head():
         raise SchemaMismatch(
-            f"the tagdb schema here is {found}, made by a newer tagdb; this version knows {head()}",
+            f"the {_called(session)} here is {found}, made by a newer tagdb; this version knows {head()}",
             hint=f"upgrade tagdb on this machine: {installation.upgrade_command()}",
         )
 
@@ -128,12 +179,12 @@ def _missing(session: Session) -> list[str]:
     return [row.name for row in rows]
 
 
-def _refuse_without_vectors(missing: list[str]) -> None:
+def _refuse_without_vectors(session: Session, missing: list[str]) -> None:
     if gone := [name for name in _HOLD_VECTORS if name in missing]:
         raise SchemaMismatch(
-            f"the tagdb schema here lacks {', '.join(gone)}, as a dump does that met pgvector in another schema",
+            f"the {_called(session)} here lacks {', '.join(gone)}, as a dump does that met pgvector in another schema",
             hint="put pgvector into the schema that the dump names and restore it again; "
-            "or DROP SCHEMA tagdb CASCADE, then tagdb db migrate begins anew",
+            f"or DROP SCHEMA {session.quoted_schema} CASCADE, then tagdb db migrate begins anew",
         )
 
 
@@ -144,7 +195,7 @@ def _require_rights(session: Session, *, creating: bool) -> None:
         return
     verb = "create in it" if rights.usable else "use it"
     raise Unavailable(
-        f"schema tagdb here belongs to {rights.owner}, and {rights.me} may not {verb}",
+        f"schema {session.quoted_schema} here belongs to {rights.owner}, and {rights.me} may not {verb}",
         hint=f"GRANT {rights.owner} TO {rights.me} (to read only: tagdb db grant {rights.me}, as {rights.owner})",
     )
 
@@ -182,7 +233,7 @@ def _create_vector(session: Session) -> None:
     schema = session.scalar("schema.extension_schema")
     if schema is None:
         raise Unavailable("the search path names no schema for pgvector", hint="CREATE EXTENSION vector SCHEMA …")
-    create = queries.topic("schema")["create_vector"].format(schema=schema)
+    create = session.script("schema.create_vector", schema=schema)
     try:
         _run_as_either(session, create)
     except Unavailable as error:
@@ -217,11 +268,12 @@ def _require_usable_vector(session: Session) -> None:
         )
 
 
-def _upgrade(connection: sqlalchemy.Connection) -> None:
+def _upgrade(connection: sqlalchemy.Connection, schema: str) -> None:
     import alembic.command
     import alembic.config
 
     settings = alembic.config.Config()
     settings.set_main_option("script_location", str(folder("migrations")).replace("%", "%%"))
-    settings.attributes["connection"] = connection
-    alembic.command.upgrade(settings, "head")
+    settings.attributes["connection"], settings.attributes["schema"] = connection, schema
+    with _ONE_AT_A_TIME:
+        alembic.command.upgrade(settings, "head")

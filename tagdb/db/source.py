@@ -1,4 +1,4 @@
-"""The views `tagdb.source` and `tagdb.source_tag`: where the user's tables become what tagdb embeds."""
+"""The views `source` and `source_tag` of a collection: where the user's tables become what tagdb embeds."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ __all__ = [
     "ensure",
     "follow",
     "gone",
+    "imported_table",
     "names_each_once",
     "require_user_tables",
 ]
@@ -130,7 +131,7 @@ def gone(session: Session, view: SourceView = SOURCE, *, chosen: bool = False) -
     said = " ".join(words for each in views if (words := _as_typed(session, each)))
     hint = f"once that is there again{', add' if chosen else ': tagdb sync'} {said}"
     return InputRefused(
-        f"the view tagdb.{view.name} is gone, dropped with a table that it read",
+        f"the view {session.qualified(view.name)} is gone, dropped with a table that it read",
         hint=hint if said else "say again what to embed: tagdb sync --text tags, or --source-sql 'SELECT …'",
     )
 
@@ -144,10 +145,19 @@ def _as_typed(session: Session, view: SourceView) -> str | None:
         return f"--text {words.preset}"
     sql = words.sql.strip()
     if len(sql) > _LONGEST_QUOTED or len(sql.splitlines()) > 1 or config.redact(sql) != sql:
-        stored = f"SELECT sql FROM tagdb.source_definition WHERE view = '{view.name}'"
-        return f'{view.option} "$(tagdb db psql -Atc "{stored}")"'
+        stored = f"SELECT sql FROM {session.qualified('source_definition')} WHERE view = '{view.name}'"
+        return f'{view.option} "$(tagdb db psql -Atc {_in_shell(stored)})"'
+    return f"{view.option} {_in_shell(sql)}"
+
+
+def _in_shell(sql: str) -> str:
     plain = "'" in sql and not set('"$`\\!') & set(sql)
-    return f'{view.option} "{sql}"' if plain else f"{view.option} {shlex.quote(sql)}"
+    return f'"{sql}"' if plain else shlex.quote(sql)
+
+
+def imported_table(session: Session, table: str) -> str:
+    """Return by which name an import finds its table: in all collections but the default one, their own."""
+    return table if session.is_default else session.qualified(table)
 
 
 def require_user_tables(session: Session) -> None:
@@ -158,7 +168,8 @@ def require_user_tables(session: Session) -> None:
     InputRefused : one of them is somebody's table of another shape
     """
     for table in _SHAPE:
-        if session.rows("source.user_columns", table_name=table) and (fault := _fault(session, table)):
+        name = imported_table(session, table)
+        if session.rows("source.user_columns", table_name=name) and (fault := _fault(session, table, name)):
             raise InputRefused(
                 fault,
                 hint="import into another database or schema: PGOPTIONS='-c search_path=mine' tagdb import …",
@@ -175,9 +186,9 @@ def _require_shape(session: Session, *, with_tags: bool) -> None:
             )
 
 
-def _fault(session: Session, table: str) -> str | None:
-    """Return what keeps the user's table from having the shape tagdb reads, None when it has it."""
-    columns = {row.name: row for row in session.rows("source.user_columns", table_name=table)}
+def _fault(session: Session, table: str, found_as: str | None = None) -> str | None:
+    """Return what keeps the user's table, called `found_as`, from having the shape tagdb reads; None when it has it."""
+    columns = {row.name: row for row in session.rows("source.user_columns", table_name=found_as or table)}
     if not columns:
         return f"there is no table {table} here"
     for name, wanted in _SHAPE[table].items():

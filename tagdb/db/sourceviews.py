@@ -1,4 +1,4 @@
-"""How the views `tagdb.source` and `tagdb.source_tag` are made from SQL, of which the words are kept.
+"""How the views `source` and `source_tag` are made from SQL, of which the words are kept.
 
 PostgreSQL binds a view to tables, words name them: the words tell when a name has come to mean another table, and what
 a view was that was dropped with a table.
@@ -125,13 +125,13 @@ def define(session: Session, view: SourceView, words: Definition) -> bool:
     QueryRefused : they are not one SELECT, lack a column or have one of a type that is no text
     """
     body = _body(session, view, words)
-    before = session.row("source.view", view=f"tagdb.{view.name}")
+    before = session.row("source.view", view=session.qualified(view.name))
     if before and definition(session, view) == words and _difference(session, view, body).same:
         return False
     options = f" WITH ({before.options})" if before and before.options else ""
     with view.refusals():
-        session.run_script(f"CREATE OR REPLACE VIEW tagdb.{view.name}{options} AS {body}")
-    session.run_script(f"COMMENT ON VIEW tagdb.{view.name} IS '{words.preset or CUSTOM}'")
+        session.run_script(f"CREATE OR REPLACE VIEW {session.qualified(view.name)}{options} AS {body}")
+    session.run_script(f"COMMENT ON VIEW {session.qualified(view.name)} IS '{words.preset or CUSTOM}'")
     session.execute("source.remember", view=view.name, preset=words.preset, sql=words.sql)
     if view is TAGS and words.sql:
         require_runs(session, view)
@@ -147,7 +147,7 @@ def require_runs(session: Session, view: SourceView) -> None:
     """
     column = "text" if view is SOURCE else "tag"
     with view.refusals():
-        session.rows_of(f"SELECT count(question_id), count({column}) FROM tagdb.{view.name}", {})
+        session.run_script(f"SELECT count(question_id), count({column}) FROM {session.qualified(view.name)}")
 
 
 def follow(session: Session, view: SourceView) -> Followed:
@@ -165,14 +165,16 @@ def follow(session: Session, view: SourceView) -> Followed:
         if isinstance(error, ConnectionFailed):
             raise
         return Followed(
-            False, f"the view tagdb.{view.name} is left as it is, for its words cannot be read anew: {error}"
+            False,
+            f"the view {session.qualified(view.name)} is left as it is, for its words cannot be read anew: {error}",
         )
     if difference.same:
         return Followed(False)
     define(session, view, words)
     if (reads := _what_is_new(difference)) is None:
         return Followed(False)
-    return Followed(True, f"the view tagdb.{view.name} {reads} from now on: that is what the names in its words mean")
+    called = session.qualified(view.name)
+    return Followed(True, f"the view {called} {reads} from now on: that is what the names in its words mean")
 
 
 def meaning(session: Session, view: SourceView) -> str | None:
@@ -235,14 +237,14 @@ def _body(session: Session, view: SourceView, words: Definition) -> str:
 
 def _stands(session: Session, view: SourceView, words: Definition) -> bool:
     """Return whether there is such a view, one that was made from `words`."""
-    description = session.row("source.view", view=f"tagdb.{view.name}")
+    description = session.row("source.view", view=session.qualified(view.name))
     return description is not None and description.comment == (words.preset or CUSTOM)
 
 
 def _difference(session: Session, view: SourceView, body: str) -> Row:
     with view.refusals():
         session.run_script(f"CREATE TEMP VIEW {view.name}_now AS {body}")
-    found = session.row("source.difference", view=f"tagdb.{view.name}", now=f"pg_temp.{view.name}_now")
+    found = session.row("source.difference", view=session.qualified(view.name), now=f"pg_temp.{view.name}_now")
     session.run_script(f"DROP VIEW pg_temp.{view.name}_now")
     assert found is not None
     return found

@@ -14,7 +14,6 @@ from tagdb.db import rights
 from tagdb.db.driver import Connection
 from tagdb.errors import ConnectionFailed, DatabaseError, InputRefused, SchemaMismatch, TagdbError, Unavailable
 
-_MISSING_TAGDB = re.compile(r'(schema "tagdb"|relation "tagdb\.|function tagdb\.)')
 _MISSING_VECTOR = re.compile(r'type "(half)?vec(tor)?"')
 _LOST = re.compile("08|57P|28|3D000|25P03|25P04|53300")
 _UNSPECIFIC = psycopg2.DatabaseError  # the driver's class for what it cannot explain, as when COPY breaks off
@@ -131,7 +130,7 @@ def _translate(error: BaseException) -> TagdbError:
 def _told_by_more_than_its_code(error: BaseException, code: str, message: str) -> TagdbError | None:
     if code == "25006":
         return _only_reads(error, message)
-    if code in ("3F000", "42P01", "42883") and _MISSING_TAGDB.search(message):
+    if code in ("3F000", "42P01", "42883") and _of_tagdb(error, message):
         return SchemaMismatch(f"this database has no tagdb schema, or an old one: {message}", hint="tagdb db migrate")
     if code == "42704" and _MISSING_VECTOR.search(message):
         return Unavailable(f"pgvector is not within reach of this role: {message}", hint="tagdb db migrate says why")
@@ -141,6 +140,12 @@ def _told_by_more_than_its_code(error: BaseException, code: str, message: str) -
             hint="let the owner of the tables run tagdb; or have a DBA run: ALTER ROLE … BYPASSRLS",
         )
     return None
+
+
+def _of_tagdb(error: BaseException, message: str) -> bool:
+    """Whether what is missing is the schema of the collection that is worked on, or in it; messages quote no name."""
+    schema = rights.schema_of(error)
+    return any(said in message for said in (f'schema "{schema}"', f'relation "{schema}.', f"function {schema}."))
 
 
 def _not_connected(error: BaseException, code: str, message: str) -> TagdbError:

@@ -1,6 +1,6 @@
 """SQL that a person wrote: checked by PostgreSQL's own parser before any of it runs, and run read-only.
 
-A statement is first opened as a cursor inside the database (`tagdb.open_query`), which takes exactly one
+A statement is first opened as a cursor inside the database (function `open_query`), which takes exactly one
 row-returning statement and nothing else. Only a text that has passed is ever placed inside a larger statement.
 """
 
@@ -116,10 +116,10 @@ def check_inside(session: Session, sql: str, called: str = THE_QUERY) -> UserQue
     text = _without_end(sql)
     if not text:
         raise QueryRefused(f"{called} is empty", hint="write it as: SELECT id AS question_id, label FROM questions")
-    cursor = session.cursor()
+    cursor, opening = session.cursor(), session.qualified("open_query").replace("%", "%%")
     with refusals(called), storable(), translated():
         cursor.execute("SAVEPOINT tagdb_check; SET TRANSACTION READ ONLY")
-        cursor.execute("SELECT tagdb.open_query(%s)", (text,))
+        cursor.execute(f"SELECT {opening}(%s)", (text,))
         (name,) = cursor.fetchone() or ("",)
         cursor.execute(f"FETCH 0 FROM {quote_identifier(name)}")
         described = cursor.description or ()

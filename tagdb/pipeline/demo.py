@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tagdb import sample
-from tagdb.db import queries
+from tagdb.db import source
 from tagdb.db.connection import Database
 from tagdb.db.source import Choice
 from tagdb.errors import InputRefused
@@ -52,7 +52,7 @@ def demo(database: Database, reporter: Reporter, show: Callable[[Step], None]) -
 
 def _import(database: Database, reporter: Reporter, show: Callable[[Step], None]) -> None:
     with database.session() as session:
-        if session.row("source.user_columns", table_name="questions"):
+        if session.row("source.user_columns", table_name=source.imported_table(session, "questions")):
             if session.scalar("demo.holds_other_questions"):
                 raise InputRefused(
                     "this database holds questions of your own; the demo keeps away from them",
@@ -113,6 +113,6 @@ def _let_a_question_arrive(database: Database, reporter: Reporter, show: Callabl
 
 def _show_query(database: Database, show: Callable[[Step], None], explanation: str, name: str) -> None:
     with database.session() as session:
-        rows = session.rows(f"demo.{name}")
+        rows, command = session.rows(f"demo.{name}"), session.script(f"demo.{name}")
     columns = list(rows[0]._fields) if rows else []
-    show(Step(explanation, queries.topic("demo")[name], columns=columns, rows=[tuple(row) for row in rows]))
+    show(Step(explanation, command, columns=columns, rows=[tuple(row) for row in rows]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tagdb import formats
-from tagdb.db import copy, queries, source, sourceviews
+from tagdb.db import copy, source, sourceviews
 from tagdb.db.connection import Database, Session, quote_identifier
 from tagdb.errors import InputRefused, Unavailable
 from tagdb.formats import FORMATS, Columns
@@ -107,28 +107,30 @@ def import_files(
 
 def _make_tables(session: Session) -> set[str]:
     """Create those of the user's tables that are absent, and return their names; the others have to take the rows."""
-    absent = {table for table in _TABLES if not session.rows("source.user_columns", table_name=table)}
+    names = {table: source.imported_table(session, table) for table in _TABLES}
+    absent = {table for table in _TABLES if not session.rows("source.user_columns", table_name=names[table])}
     for table in _TABLES.keys() - absent:
-        _require_writable(session, table)
-    schema = session.scalar("source.user_schema")
+        _require_writable(session, table, names[table])
+    schema = session.scalar("source.user_schema") if session.is_default else session.schema
     if absent and schema is None:
         raise Unavailable(
             "the search path names no schema for your tables",
             hint="PGOPTIONS='-c search_path=public' tagdb import …",
         )
     for table in absent:
-        statement = queries.topic("importing")[f"create_{table}"]
-        session.run_script(statement.format(schema=quote_identifier(schema)))
+        session.run_script(session.script(f"importing.create_{table}", schema=quote_identifier(schema)))
+    if not session.is_default:
+        session.execute("session.find_own_tables")
     return absent
 
 
-def _require_writable(session: Session, table: str) -> None:
-    columns = {row.name for row in session.rows("source.user_columns", table_name=table)}
+def _require_writable(session: Session, table: str, name: str) -> None:
+    columns = {row.name for row in session.rows("source.user_columns", table_name=name)}
     key, others = _TABLES[table]
     hint = "import into another database or schema: PGOPTIONS='-c search_path=mine' tagdb import …"
     if missing := [name for name in (*key, *others) if name not in columns]:
         raise InputRefused(f"the table {table} here has no column {missing[0]} to import into", hint=hint)
-    if not session.scalar("importing.is_key", table_name=table, columns=sorted(key)):
+    if not session.scalar("importing.is_key", table_name=name, columns=sorted(key)):
         raise InputRefused(f"the table {table} here has no unique key on {', '.join(key)}", hint=hint)
 
 

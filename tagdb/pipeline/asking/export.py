@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from tagdb.db import copy, queries
+from tagdb.db import copy
 from tagdb.db.connection import Database, Session
 from tagdb.errors import InputRefused
 from tagdb.models import Reporter
@@ -28,8 +28,8 @@ def export_predictions(database: Database, target: str, reporter: Reporter, *, p
     suffix = ".csv" if target == STANDARD_OUTPUT else Path(target).suffix.lower()
     if suffix not in (".csv", ".parquet"):
         raise InputRefused(f"{target}: only .csv and .parquet are written", hint="tagdb export predictions results.csv")
-    query = queries.topic("export")["predictions_with_probability" if probability else "predictions"]
     with database.session() as session, session.transaction(read_only=True), reporter.step("exporting"):
+        query = session.script("export.predictions_with_probability" if probability else "export.predictions")
         total: int = session.scalar("export.count_labels")
         if not total:
             raise InputRefused("there are no labels yet", hint="tagdb train --query …, then tagdb sync")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tagdb.db import lifting, queries, source, userquery
+from tagdb.db import lifting, source, userquery
 from tagdb.db.connection import Database, Session
 from tagdb.errors import InputRefused, QueryRefused
 from tagdb.models import Reporter
@@ -50,9 +50,10 @@ def nearest_tags(database: Database, wanted: str, k: int, reporter: Reporter, *,
         embedder = _embedder(session)
         origin, vector, is_tag = _origin(session, wanted, embedder, reporter)
         parameters = {"embedder": embedder.id, "origin": vector, "k": k, "except": wanted if is_tag else None}
+        parts = {"dim": embedder.dim}
         with session.transaction(read_only=True):
             session.execute("nearest.allow_long_scan", k=k)
-            rows = [] if exact else session.rows_of(_query("tags", embedder), parameters)
+            rows = [] if exact else session.rows_with("nearest.tags", parts, **parameters)
             if len(rows) < k:
                 rows = session.rows("nearest.tags_exact", **parameters)
     return Neighbours(origin, [Neighbour(row.tag, row.distance, row.questions) for row in rows], k)
@@ -77,13 +78,13 @@ def nearest_questions(
     with database.session() as session:
         embedder = _embedder(session)
         origin, vector, _ = _origin(session, wanted, embedder, reporter)
-        condition = _condition(session, where)
+        parts = {"dim": embedder.dim, "condition": _condition(session, where)}
         parameters = {"embedder": embedder.id, "origin": vector, "k": k, "longest": longest}
         with userquery.refusals(), session.transaction(read_only=True):
             session.execute("nearest.allow_long_scan", k=k)
-            rows = [] if exact else session.rows_of(_query("questions", embedder, condition), parameters)
+            rows = [] if exact else session.rows_with("nearest.questions", parts, **parameters)
             if len(rows) < k:
-                rows = session.rows_of(_query("questions_exact", embedder, condition), parameters)
+                rows = session.rows_with("nearest.questions_exact", parts, **parameters)
     return Neighbours(origin, [Neighbour(str(row.question_id), row.distance, None, row.text) for row in rows], k)
 
 
@@ -111,7 +112,9 @@ def _condition(session: Session, where: str | None) -> str:
     if where is None:
         return "true"
     lifting.require_standing(session)
-    table, key = ("tagdb.source", "question_id") if source.current(session) == source.CUSTOM else ("questions", "id")
+    table, key = "questions", "id"
+    if source.current(session) == source.CUSTOM:
+        table, key = session.qualified("source"), "question_id"
     try:
         checked = userquery.check(session, f"SELECT {key} FROM {table} WHERE (\n{where}\n)")
     except QueryRefused as error:
@@ -119,8 +122,4 @@ def _condition(session: Session, where: str | None) -> str:
             raise
         columns = ", ".join(row.name for row in session.rows("source.user_columns", table_name=table))
         raise QueryRefused(f"{error}; {table} has {columns}", hint=error.hint) from error
-    return "q.question_id IN (\n" + checked.sql.replace(":", "\\:") + "\n)"
-
-
-def _query(name: str, embedder: StoredEmbedder, condition: str = "true") -> str:
-    return queries.topic("nearest")[name].replace("{dim}", str(embedder.dim)).replace("{condition}", condition)
+    return "q.question_id IN (\n" + checked.sql + "\n)"

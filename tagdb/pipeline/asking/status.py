@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from tagdb.db import lifting, source, sourceviews
+from tagdb.config import DEFAULT_SCHEMA
+from tagdb.db import lifting, naming, rights, source, sourceviews
 from tagdb.db.connection import Database, Session
 from tagdb.db.source import PRESETS
 from tagdb.errors import ConnectionFailed, DatabaseError, QueryRefused, SchemaMismatch, Unavailable
@@ -66,6 +67,7 @@ class Status:
     indexes: list[IndexStatus] = field(default_factory=list)
     last_run: dict[str, Any] | None = None
     faults: list[Reason] = field(default_factory=list)
+    schema: str = DEFAULT_SCHEMA
 
     @property
     def refused(self) -> int:
@@ -87,9 +89,10 @@ class Status:
         if self.switching_to:
             found.append(Reason(f"the switch to embedder {self.switching_to!r} is under way"))
         if self.refused:
-            look = "tagdb db psql -c 'SELECT reason, text FROM tagdb.failure f JOIN tagdb.text t ON t.id = f.text_id'"
-            found.append(Reason(f"{_number(self.refused, 'text')} refused by the encoder", look))
-        return self.faults + found
+            failure, text = (f"{rights.quoted(self.schema)}.{name}" for name in ("failure", "text"))
+            look = shlex.quote(f"SELECT reason, text FROM {failure} f JOIN {text} t ON t.id = f.text_id")
+            found.append(Reason(f"{_number(self.refused, 'text')} refused by the encoder", f"tagdb db psql -c {look}"))
+        return [replace(each, next=naming.addressed(each.next, self.schema)) for each in self.faults + found]
 
     @property
     def current(self) -> bool:
@@ -113,7 +116,7 @@ def status(database: Database) -> Status:
 
 def _picture(database: Database, session: Session) -> Status:
     lifting.require_standing(session)
-    picture = Status(database.shown, source.current(session))
+    picture = Status(database.shown, source.current(session), schema=session.schema)
     _describe_vectors(session, picture)
     _describe_runs(session, picture)
     _describe_source(session, picture)
@@ -172,7 +175,8 @@ def _describe_source(session: Session, picture: Status) -> None:
         state = session.scalar("status.tags_state")
         if state == "gone":
             keep = "tagdb sync, with --source-tags-sql 'SELECT …' where tags came from SQL of your own"
-            picture.faults.append(Reason("the view tagdb.source_tag is gone, dropped with a table that it read", keep))
+            gone_view = f"the view {session.qualified('source_tag')} is gone, dropped with a table that it read"
+            picture.faults.append(Reason(gone_view, keep))
         elif state == "waiting":
             picture.faults.append(Reason("a table tags has come, which was not there before"))
 
@@ -181,7 +185,8 @@ def _other_meanings_of_own_sql(session: Session) -> list[Reason]:
     """Tell whether views of the user's own SQL would read something else now, where this role may try that."""
     with suppress(DatabaseError, QueryRefused, Unavailable), session.rehearsal():
         said = [(view.name, sourceviews.meaning(session, view)) for view in (sourceviews.SOURCE, sourceviews.TAGS)]
-        return [Reason(f"by the names in its words the view tagdb.{name} {reads} now") for name, reads in said if reads]
+        words = "by the names in its words the view"
+        return [Reason(f"{words} {session.qualified(name)} {reads} now") for name, reads in said if reads]
     return []
 
 
@@ -236,7 +241,7 @@ def _readable(session: Session, picture: Status, view: str) -> Iterator[None]:
     except (ConnectionFailed, SchemaMismatch):
         raise
     except (DatabaseError, Unavailable) as error:
-        why = f"the view tagdb.{view} cannot be read: {error}"
+        why = f"the view {session.qualified(view)} cannot be read: {error}"
         picture.faults.append(Reason(why, error.hint or f"mend what it reads, or {_SAY_AGAIN}"))
 
 

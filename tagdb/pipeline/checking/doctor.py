@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from tagdb import config, installation
+from tagdb.db import naming
 from tagdb.db.connection import Database, Session
 from tagdb.db.embedded import EmbeddedServer
 from tagdb.errors import ConnectionFailed, TagdbError, Unavailable
@@ -62,13 +63,17 @@ def examine(db_url: str | None, *, schema: str | None = None) -> Examination:
         database = Database.open(target, schema=name)
         with database.session() as session:
             findings.append(server.connection(session, database))
-            findings += _examined(session, database)
+            findings += (_addressed(each, name) for each in _examined(session, database))
     except Unavailable as error:  # no connection, or one that cannot be worked on
         findings.append(problem("connection", str(error), error.hint))
         done = {each.check for each in findings}
         findings += _skipped((check for check in _of_all() if check not in done), "there is no connection")
         return Examination(findings, error)
     return Examination(findings)
+
+
+def _addressed(finding: Finding, schema: str) -> Finding:
+    return replace(finding, mend=finding.mend and naming.addressed(finding.mend, schema))
 
 
 def _of_all() -> Iterator[str]:
@@ -86,7 +91,7 @@ def _examined(session: Session, database: Database) -> Iterator[Finding]:
         for name, check in _OF_WHAT_IS_STORED.items():
             yield from _run(name, check, session, database)
     else:
-        yield from _skipped(_OF_WHAT_IS_STORED, "schema tagdb cannot be worked with")
+        yield from _skipped(_OF_WHAT_IS_STORED, f"schema {session.quoted_schema} cannot be worked with")
 
 
 def _run(name: str, check: Check, session: Session, database: Database) -> Sequence[Finding]:

@@ -42,33 +42,34 @@ def server(session: Session, _database: Database) -> Iterator[Finding]:
 
 
 def rights(session: Session, _database: Database) -> Iterator[Finding]:
-    """Look at what this role may do to schema tagdb; a role that only reads is no fault."""
+    """Look at what this role may do to the collection's schema; a role that only reads is no fault."""
     row = session.row("doctor.rights")
     assert row is not None
-    role, here = row.quoted_role, row.quoted_database
+    role, here, schema = row.quoted_role, row.quoted_database, session.quoted_schema
     if not row.there:
         if row.may_create:
-            yield ok("rights", "this role may make schema tagdb")
+            yield ok("rights", f"this role may make schema {schema}")
         else:
-            yield problem("rights", "this role may not make schema tagdb", f"GRANT CREATE ON DATABASE {here} TO {role}")
+            mend = f"GRANT CREATE ON DATABASE {here} TO {role}"
+            yield problem("rights", f"this role may not make schema {schema}", mend)
         return
     if not row.may_use:
-        yield problem("rights", "this role may not use schema tagdb", f"GRANT USAGE ON SCHEMA tagdb TO {role}")
+        yield problem("rights", f"this role may not use schema {schema}", f"GRANT USAGE ON SCHEMA {schema} TO {role}")
         return
     tables = session.row("doctor.relations")
     assert tables is not None
     told = f"it is {row.owner}'s"
     if tables.writable == tables.tables and row.may_add:
-        yield ok("rights", f"this role may write schema tagdb; {told}")
+        yield ok("rights", f"this role may write schema {schema}; {told}")
     elif tables.writable:
-        found = f"this role may write {tables.writable} of {tables.tables} tables of schema tagdb; {told}"
+        found = f"this role may write {tables.writable} of {tables.tables} tables of schema {schema}; {told}"
         yield problem("rights", found, f"work as {row.owner}, or ALTER TABLE … OWNER TO {role}")
     elif tables.readable:
-        found = f"this role reads {tables.readable} of {tables.tables} tables of schema tagdb and writes none; {told}"
-        yield note("rights", found)
+        found = f"this role reads {tables.readable} of {tables.tables} tables of schema {schema} and writes none"
+        yield note("rights", f"{found}; {told}")
     elif tables.tables:
-        mend = f"GRANT SELECT ON ALL TABLES IN SCHEMA tagdb TO {role}"
-        yield problem("rights", "this role may read no table of schema tagdb", mend)
+        mend = f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
+        yield problem("rights", f"this role may read no table of schema {schema}", mend)
 
 
 def extension(session: Session, _database: Database) -> Iterator[Finding]:

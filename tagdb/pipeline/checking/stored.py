@@ -34,7 +34,7 @@ def revision(session: Session, _database: Database) -> Iterator[Finding]:
 
 def routines(session: Session, _database: Database) -> Iterator[Finding]:
     """Look at whether tagdb's views and functions are all there, and as this version makes them."""
-    if missing := [f"tagdb.{routine.name}" for routine in made.outdated(session)]:
+    if missing := [session.qualified(routine.name) for routine in made.outdated(session)]:
         yield problem("routines", f"gone, or not of this version: {named(missing)}", "tagdb db migrate")
     else:
         yield ok("routines", f"all {len(made.all_routines())} views and functions are there")
@@ -157,7 +157,7 @@ def runs(session: Session, _database: Database) -> Iterator[Finding]:
     """Look at whether the record of runs has grown large."""
     row = session.row("doctor.runs", days=_OLD_DAYS)
     assert row is not None
-    told = f"{row.runs:,} in tagdb.run, {size(row.bytes)}"
+    told = f"{row.runs:,} in {session.qualified('run')}, {size(row.bytes)}"
     if row.old and (row.runs > _MANY_RUNS or row.bytes > _RUNS_BYTES):
         yield note("runs", told, f"tagdb db prune --days {_OLD_DAYS}")
     else:

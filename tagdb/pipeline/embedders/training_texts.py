@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tagdb import config, formats
-from tagdb.db import lifting, queries, source, userquery
+from tagdb.db import lifting, source, userquery
 from tagdb.db.connection import Database, Session
 from tagdb.db.userquery import UserQuery
 from tagdb.errors import InputRefused, QueryRefused
@@ -65,7 +65,7 @@ def _embedded_texts(session: Session) -> Iterator[TaggedText]:
         lifting.require_standing(session)
         source.ensure(session, source.Choice())
     with session.transaction(read_only=True):
-        yield from _with_text(session.stream(queries.topic("pretraining")["source_texts"]))
+        yield from _with_text(session.stream(session.script("pretraining.source_texts")))
 
 
 def _text(query: UserQuery) -> str:

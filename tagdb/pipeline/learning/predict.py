@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tagdb.db import queries
 from tagdb.db.connection import Database, Session
 from tagdb.errors import InputRefused
 from tagdb.models import Reporter
@@ -15,7 +14,7 @@ from tagdb.pipeline.running.recording import recorded
 from tagdb.pipeline.syncing import moved
 from tagdb.pipeline.syncing.moved import Look, Moved
 
-_EVERYTHING = {"questions": "tagdb.question", "labels": "tagdb.labels", "texts": "tagdb.text"}
+_EVERYTHING = {"questions": "question", "labels": "labels", "texts": "text"}
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def write_labels(session: Session, look: Look = moved.NO_LOOK) -> PredictResult 
                 classifier=classifier.id,
                 embedder=classifier.embedder_id,
                 dim=classifier.dim,
-                texts="tagdb.stale_text",
+                texts=session.qualified("stale_text"),
             )
             session.execute("predict.write_labels", classifier=classifier.id)
         session.execute("predict.drop_work")
@@ -92,17 +91,21 @@ def write_labels(session: Session, look: Look = moved.NO_LOOK) -> PredictResult 
 
 def count_due(session: Session, embedder: int, classifier: int) -> int:
     """Return how many labels `write_labels` would write or remove; nothing is written."""
-    due: int = session.rows_of(_query("count_due", embedder, classifier, _EVERYTHING), {})[0][0]
+    stale = _stale(session, embedder, classifier, _everything(session))
+    due: int = session.rows_with("predict.count_due", {"stale": stale})[0][0]
     return due
 
 
 def _create_stale(session: Session, embedder: int, classifier: int, look: Look) -> None:
-    relations = _EVERYTHING
+    relations = _everything(session)
     if look.moved is Moved.SOME and moved.as_before(session, look, moved.LABELS):
-        relations = {name: queries.topic("moved")[f"moved_{name}"] for name in relations}
-    session.run_script(_query("create_stale", embedder, classifier, relations))
+        relations = {name: session.script(f"moved.moved_{name}") for name in relations}
+    session.run_script(session.script("predict.create_stale", stale=_stale(session, embedder, classifier, relations)))
 
 
-def _query(name: str, embedder: int, classifier: int, relations: Mapping[str, str]) -> str:
-    parts = queries.topic("predict")
-    return parts[name].format(stale=f"({parts['stale'].format(embedder=embedder, classifier=classifier, **relations)})")
+def _everything(session: Session) -> Mapping[str, str]:
+    return {part: session.qualified(name) for part, name in _EVERYTHING.items()}
+
+
+def _stale(session: Session, embedder: int, classifier: int, relations: Mapping[str, str]) -> str:
+    return f"({session.script('predict.stale', embedder=embedder, classifier=classifier, **relations)})"

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from tagdb.db import queries
 from tagdb.db.connection import Session
 
 
 def create_scored(session: Session, *, classifier: int, embedder: int, dim: int, texts: str) -> None:
-    """Create table `tagdb.scored_text`: `text_id`, `label` and `probability` of each text that has a vector.
+    """Create table `scored_text`: `text_id`, `label` and `probability` of each text that has a vector.
 
     Only inside a transaction, which drops the table before it ends.
 
@@ -20,11 +19,11 @@ def create_scored(session: Session, *, classifier: int, embedder: int, dim: int,
     dim : length of the embedder's vectors
     texts : name of an analyzed table with a column `text_id`, each text once
     """
-    parts = queries.topic("predict")
     weights = session.rows("predict.weights", classifier=classifier)
     scores = [f"scores[{place}]" for place in range(1, len(weights) + 1)]
-    statement = parts["create_scored"].format(
-        classes=parts["classes"].format(classifier=classifier),
+    statement = session.script(
+        "predict.create_scored",
+        classes=session.script("predict.classes", classifier=classifier),
         scores=", ".join(f"float8 '{row.intercept}' - (v.embedding <#> vector '{row.coef}')" for row in weights),
         each_score=", ".join(scores),
         odds=" + ".join(f"exp(greatest({score} - highest, -700))" for score in scores),

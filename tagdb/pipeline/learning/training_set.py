@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagdb import shortening
-from tagdb.db import copy, queries, userquery
+from tagdb.db import copy, userquery
 from tagdb.db.connection import Row, Session
 from tagdb.errors import InputRefused, QueryRefused, UsageError
 from tagdb.models import Reporter
@@ -141,10 +141,8 @@ def fetch(
 ) -> None:
     """COPY the training texts out, block by block: vectors (n, dim), class numbers (n,), rows they stand for (n,)."""
     cursor = session.cursor()
-    query = cursor.mogrify(
-        queries.topic("train")["matrix"].format(classes="%(classes)s::text[]", embedder="%(embedder)s"),
-        {"classes": training.classes, "embedder": embedder.id},
-    ).decode()
+    classes = cursor.mogrify("%s::text[]", (training.classes,)).decode()
+    query = session.script("train.matrix", classes=classes, embedder=embedder.id)
     fields: list[tuple[str, str | int]] = [("label", "i4"), ("n", "i8"), ("vector", embedder.dim)]
     copy.copy_out(cursor, query, fields, lambda block: take(block["vector"], block["label"], block["n"]))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from tagdb.db import lifting, queries, source
+from tagdb.db import lifting, source
 from tagdb.db.connection import Session
 from tagdb.db.source import PRESETS, Choice
 from tagdb.db.sourceviews import SOURCE
@@ -118,13 +118,13 @@ def _refuse_repeated(session: Session, *, any_changed: bool) -> None:
 
 
 def _stage_changes(session: Session, look: Look) -> None:
-    statement = queries.topic("sync")["stage_changes"]
     if look.moved is Moved.SOME:
-        parts = queries.topic("moved")
-        session.run_script(statement.format(source=parts["moved_source"], questions=parts["moved_questions"]))
+        moved_source, moved_questions = session.script("moved.moved_source"), session.script("moved.moved_questions")
+        session.run_script(session.script("sync.stage_changes", source=moved_source, questions=moved_questions))
         return
+    everything = {"source": session.qualified("source"), "questions": session.qualified("question")}
     larger = session.scalar("sync.keep_hashes_small") if source.current(session) in PRESETS else None
-    session.run_script(statement.format(source="tagdb.source", questions="tagdb.question"))
+    session.run_script(session.script("sync.stage_changes", **everything))
     if larger is not None:
         session.execute("sync.set_work_mem", size=larger)
 

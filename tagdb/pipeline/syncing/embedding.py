@@ -266,14 +266,13 @@ def _copy_vectors(session: Session, embedder: int, block: Block) -> None:
         "truncated": np.array(block.truncated, dtype=np.bool_),
         "embedding": block.vectors[0] if len(block.vectors) == 1 else np.concatenate(block.vectors),
     }
+    table = session.qualified("text_vector")
     try:
         with session.transaction():
-            copy.copy_in(session.cursor(), "tagdb.text_vector", list(columns), list(columns.values()))
+            copy.copy_in(session.cursor(), table, list(columns), list(columns.values()))
     except DatabaseError:
         rows = session.rows("sync.not_storable", text_ids=block.text_ids, embedder=embedder)
         if not rows:
             raise
         storable = ~np.isin(columns["text_id"], [row.text_id for row in rows])
-        copy.copy_in(
-            session.cursor(), "tagdb.text_vector", list(columns), [each[storable] for each in columns.values()]
-        )
+        copy.copy_in(session.cursor(), table, list(columns), [each[storable] for each in columns.values()])

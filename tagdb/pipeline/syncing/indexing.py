@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tagdb.db import partitions, queries
+from tagdb.db import partitions
 from tagdb.db.connection import Database, Session
 from tagdb.errors import TagdbError
 from tagdb.models import Progress, Reporter
@@ -46,10 +46,15 @@ class IndexStatus:
         """How much memory the graph takes while it is built."""
         return self.vectors * (2 * self.dim + _NODE_BYTES)
 
-    def statement(self, name: str) -> str:
-        """Return the query of that name, put together for this index."""
-        table = partitions.name(self.relation, self.embedder_id)
-        return queries.topic("index")[name].format(table=table, index=f"{table}_hnsw", dim=self.dim)
+    @property
+    def table(self) -> str:
+        """The partition that it is on."""
+        return partitions.name(self.relation, self.embedder_id)
+
+    @property
+    def name(self) -> str:
+        """What it is called in the database."""
+        return f"{self.table}_hnsw"
 
 
 def status(session: Session) -> list[IndexStatus]:
@@ -83,7 +88,7 @@ def drop(database: Database) -> list[IndexStatus]:
 
 def drop_one(session: Session, index: IndexStatus) -> None:
     """Drop one index, or what an interrupted build left of it."""
-    session.run_script(index.statement("drop"))
+    session.run_script(session.script("index.drop", index=index.name))
 
 
 def build_one(database: Database, session: Session, index: IndexStatus, reporter: Reporter) -> None:
@@ -101,7 +106,7 @@ def build_one(database: Database, session: Session, index: IndexStatus, reporter
         watcher = threading.Thread(target=_watch, args=(database, index, progress, finished), daemon=True)
         watcher.start()
         try:
-            session.run_script(index.statement("build"))
+            session.run_script(session.script("index.build", index=index.name, table=index.table, dim=index.dim))
         finally:
             finished.set()
             watcher.join()
@@ -112,7 +117,7 @@ def _watch(database: Database, index: IndexStatus, progress: Progress, finished:
     done = 0
     with suppress(TagdbError), database.second_session() as session:
         while session and not finished.wait(_POLL_SECONDS):
-            row = session.row("index.progress", table=partitions.name(index.relation, index.embedder_id))
+            row = session.row("index.progress", table=index.table)
             if row and row.tuples_done > done:
                 progress.advance(row.tuples_done - done)
                 done = row.tuples_done

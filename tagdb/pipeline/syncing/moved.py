@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
-from tagdb.db import queries
 from tagdb.db.connection import Row, Session
 from tagdb.db.source import PRESETS
 
@@ -72,7 +71,7 @@ def look(session: Session, max_tokens: int) -> Look:
     tables, views = _readable_tables(session)
     if views is None:
         return NO_LOOK
-    session.run_script(_of_rows("stage_bands", tables))
+    session.run_script(session.script("moved.stage_bands", bands=_bands(session, _keys(tables))))
     last = _last_sync(session, views, max_tokens)
     if last is None:
         return Look(Moved.UNKNOWN, views)
@@ -83,7 +82,7 @@ def look(session: Session, max_tokens: int) -> Look:
         return Look(Moved.NONE, views, last, _same(session, last, (*CENTROIDS, *LABELS)))
     if (count.moved << BAND_BITS) > LARGEST_SHARE * count.questions or not all(table.indexed for table in tables):
         return Look(Moved.UNKNOWN, views)
-    session.run_script(queries.topic("moved")["stage_moved"].format(bits=BAND_BITS))
+    session.run_script(session.script("moved.stage_moved", bits=BAND_BITS))
     return Look(Moved.SOME, views, last)
 
 
@@ -91,7 +90,7 @@ def glance(session: Session, max_tokens: int) -> Look:
     """Look without staging anything: whether some or all questions would have to be compared is not told apart."""
     tables, views = _readable_tables(session)
     last = None if views is None else _last_sync(session, views, max_tokens)
-    if last is None or _one(session, _of_rows("any_moved", tables)):
+    if last is None or _one(session, "any_moved", bands=_bands(session, _keys(tables))):
         return NO_LOOK
     return Look(Moved.NONE, views, last, _same(session, last, (*CENTROIDS, *LABELS)))
 
@@ -118,7 +117,7 @@ def remember(session: Session, look: Look, made: Mapping[str, str], max_tokens: 
     """
     assert look.views is not None
     tables, _ = _readable_tables(session)
-    if tables and not _one(session, _of_rows("unmoved_since", tables)):
+    if tables and not _one(session, "unmoved_since", whole=_whole(session, _keys(tables))):
         made = {**made, **dict.fromkeys(CENTROIDS, UNSURE)}
     with session.transaction():
         session.execute("moved.delete_bands")
@@ -133,16 +132,24 @@ def _readable_tables(session: Session) -> tuple[Sequence[Row], str | None]:
     return tables, views if tables and all(table.plain for table in tables) else None
 
 
-def _of_rows(query: str, tables: Iterable[Row]) -> str:
-    return _of_keys(query, [(table.name, table.key) for table in tables])
+def _keys(tables: Iterable[Row]) -> list[tuple[str, str]]:
+    return [(table.name, table.key) for table in tables]
 
 
-def _of_keys(query: str, keys: Iterable[tuple[str, str]]) -> str:
-    """Put a query together that reads the fingerprints of tables, each named with what its bands are made of."""
-    parts = queries.topic("moved")
-    versions = " UNION ALL ".join(parts["versions"].format(name=name, key=key, bits=BAND_BITS) for name, key in keys)
-    bands, whole = (f"({parts[name].format(versions=f'({versions})')})" for name in ("bands", "whole"))
-    return parts[query].format(bands=bands, whole=whole)
+def _bands(session: Session, keys: Iterable[tuple[str, str]]) -> str:
+    """Return the query for the fingerprints of the bands of tables."""
+    return f"({session.script('moved.bands', versions=_versions(session, keys))})"
+
+
+def _whole(session: Session, keys: Iterable[tuple[str, str]]) -> str:
+    """Return the query for the fingerprint of tables as a whole."""
+    return f"({session.script('moved.whole', versions=_versions(session, keys))})"
+
+
+def _versions(session: Session, keys: Iterable[tuple[str, str]]) -> str:
+    """Return the query for the rows of tables, each named with what its bands are made of."""
+    each = (session.script("moved.versions", name=name, key=key, bits=BAND_BITS) for name, key in keys)
+    return f"({' UNION ALL '.join(each)})"
 
 
 def _last_sync(session: Session, views: str, max_tokens: int) -> Mapping[str, str] | None:
@@ -164,8 +171,8 @@ def _source_fingerprint(session: Session, views: str, max_tokens: int) -> str:
 
 
 def _fingerprint(session: Session, table: str) -> str:
-    return str(_one(session, _of_keys("fingerprint", [(f"tagdb.{table}", "0")])))
+    return str(_one(session, "fingerprint", whole=_whole(session, [(session.qualified(table), "0")])))
 
 
-def _one(session: Session, sql: str) -> Any:
-    return session.rows_of(sql.replace(":", "\\:"), {})[0][0]
+def _one(session: Session, query: str, **parts: str) -> Any:
+    return session.rows_with(f"moved.{query}", parts)[0][0]

@@ -8,7 +8,7 @@ Where it is known that no other question has moved (see `moved`), those pairs te
 
 from __future__ import annotations
 
-from tagdb.db import queries, source
+from tagdb.db import source
 from tagdb.db.connection import Session
 from tagdb.pipeline.embedders.registry import StoredEmbedder
 from tagdb.pipeline.syncing import moved
@@ -59,9 +59,10 @@ def refresh(session: Session, embedder: StoredEmbedder, look: Look = moved.NO_LO
             removed = session.execute("tag_vectors.delete_left", embedder=embedder.id)
             session.execute("tag_vectors.create_stale_moved", embedder=embedder.id)
         else:
-            session.run_script(_query("stage_members", embedder.id))
+            session.run_script(session.script("tag_vectors.stage_members", members=_members(session, embedder.id)))
             removed = session.execute("tag_vectors.delete_gone", embedder=embedder.id)
-            session.run_script(_query("create_stale", embedder.id, now="tag_now"))
+            difference = _difference(session, embedder.id, now="tag_now")
+            session.run_script(session.script("tag_vectors.create_stale", difference=difference))
         stale: int = session.scalar("tag_vectors.count_stale")
         if stale:
             session.execute("tag_vectors.analyze_stale")
@@ -77,17 +78,19 @@ def refresh(session: Session, embedder: StoredEmbedder, look: Look = moved.NO_LO
 
 def count_due(session: Session, embedder: int) -> int:
     """Return how many centroids `refresh` would renew or remove; nothing is written."""
-    members = queries.topic("tag_vectors")["members"].format(embedder=embedder)
-    due: int = session.rows_of(_query("count_due", embedder, now=f"({members})"), {})[0][0]
+    difference = _difference(session, embedder, now=_members(session, embedder))
+    due: int = session.rows_with("tag_vectors.count_due", {"difference": difference})[0][0]
     return due
 
 
-def _query(name: str, embedder: int, *, now: str = "") -> str:
-    """Put together what takes all checksums, or what compares with those that `now` says."""
-    parts = queries.topic("tag_vectors")
-    members = parts["members"].format(embedder=embedder)
-    difference = parts["difference"].format(embedder=embedder, now=now)
-    return parts[name].format(members=f"({members})", difference=f"({difference})")
+def _members(session: Session, embedder: int) -> str:
+    """Return the query that takes all checksums."""
+    return f"({session.script('tag_vectors.members', embedder=embedder)})"
+
+
+def _difference(session: Session, embedder: int, *, now: str) -> str:
+    """Return the query that compares with the checksums that `now` says."""
+    return f"({session.script('tag_vectors.difference', embedder=embedder, now=now)})"
 
 
 def _moves_tell(session: Session, embedder: StoredEmbedder, look: Look) -> bool:

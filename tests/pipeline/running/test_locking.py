@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tagdb.db import schema
 from tagdb.db.connection import Database
 from tagdb.errors import Busy, TagdbError
 from tagdb.models import Patience, Silent
@@ -71,6 +72,7 @@ def test_lock_is_given_back_after_an_error(world: World) -> None:
 
 
 def test_another_database_of_the_server_is_not_locked(world: World, empty_database: Database) -> None:
+    schema.migrate(empty_database)
     with empty_database.session() as session, exclusive(session):
         assert world.sync().embedded.texts == 1
 
