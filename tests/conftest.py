@@ -13,10 +13,16 @@ import hypothesis
 import psycopg2
 import pytest
 
+from tagdb.config import DEFAULT_SCHEMA
 from tagdb.db import schema
 from tagdb.db.connection import Database
 from tagdb.db.embedded import SUPERUSER, EmbeddedServer
+from tagdb.db.rights import quoted
+from tests import elsewhere
 from tests.elmo.weights import write_random_elmo
+
+if elsewhere.SCHEMA != DEFAULT_SCHEMA:
+    elsewhere.work_in(elsewhere.SCHEMA)
 
 # A landing must not hang on the luck of the draw; at a desk every run looks somewhere else.
 hypothesis.settings.register_profile("ci", derandomize=True)
@@ -67,7 +73,7 @@ def execute(server: EmbeddedServer) -> Callable[[str], None]:
 def template(server: EmbeddedServer, execute: Callable[[str], None]) -> str:
     """The name of a database with a migrated schema and nothing in it."""
     execute("CREATE DATABASE template_tagdb")
-    execute('ALTER DATABASE template_tagdb SET search_path = "$user", public, tagdb')
+    execute(f'ALTER DATABASE template_tagdb SET search_path = "$user", public, {quoted(elsewhere.SCHEMA)}')
     schema.migrate(Database(_dsn(server, "template_tagdb"), origin="test"))
     return "template_tagdb"
 
@@ -77,7 +83,7 @@ def database(server: EmbeddedServer, execute: Callable[[str], None], template: s
     """A migrated database of this test's own, which the command line uses too."""
     name = f"test_{next(_NUMBERS)}"
     execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    execute(f'ALTER DATABASE {name} SET search_path = "$user", public, tagdb')
+    execute(f'ALTER DATABASE {name} SET search_path = "$user", public, {quoted(elsewhere.SCHEMA)}')
     dsn = _dsn(server, name)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TAGDB_DATABASE_URL", dsn)
@@ -105,6 +111,8 @@ def _clean_settings(monkeypatch: pytest.MonkeyPatch, short_folder: Path) -> None
     """Keep the settings of whoever runs the tests out of them."""
     for name in [name for name in os.environ if name in _SETTINGS or name.startswith(("TAGDB_", "PG"))]:
         monkeypatch.delenv(name)
+    if elsewhere.SCHEMA != DEFAULT_SCHEMA:
+        monkeypatch.setenv("TAGDB_SCHEMA", elsewhere.SCHEMA)
     monkeypatch.setenv("TAGDB_HOME", str(short_folder / "home"))
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "200")

@@ -74,6 +74,10 @@ class Database:
         dsn = EmbeddedServer(config.home()).acquire()
         return cls(dsn, origin=target.origin, embedded=True, patience=patience, schema=schema)
 
+    def beside(self, schema: str) -> Database:
+        """Return the collection in another schema of the same database."""
+        return Database(self.dsn, origin=self.origin, embedded=self.embedded, patience=self.patience, schema=schema)
+
     @property
     def shown(self) -> str:
         """How to name this database to people; never with a password."""

@@ -17,6 +17,7 @@ from tagdb.errors import DatabaseError
 _PACKAGE = Path(queries.__file__).resolve().parent.parent
 _TOPICS = sorted(path.stem for path in (resources.folder("sql") / "queries").glob("*.sql"))
 _QUERIES = [f"{topic}.{name}" for topic in _TOPICS for name in queries.topic(topic)]
+_TAKE_QUERIES = ("execute", "row", "rows", "rows_with", "scalar", "script", "statement")
 _QUALIFIED = re.compile(rf"(?:{'|'.join(_TOPICS)})\.\w+")
 
 
@@ -65,7 +66,7 @@ def literals(modules: list[ast.Module]) -> dict[str, list[str]]:
 
 
 def test_every_query_that_the_code_names_is_there(modules: list[ast.Module]) -> None:
-    arguments = [each for module in modules for each in _calls(module, "execute", "row", "rows", "scalar", "statement")]
+    arguments = [each for module in modules for each in _calls(module, *_TAKE_QUERIES)]
     named = {text for argument in arguments for text in _strings(argument) if _QUALIFIED.fullmatch(text)}
     assert len(named) > 50
     assert named - set(_QUERIES) == set()

@@ -121,7 +121,7 @@ def embed(session: Session, embedder: int, vectors: Mapping[str, Vector]) -> Non
         np.array([vectors[row.text] for row in rows], dtype=np.float32),
     ]
     names = ("text_id", "embedder_id", "tokens", "truncated", "embedding")
-    copy.copy_in(session.cursor(), "tagdb.text_vector", names, columns)
+    copy.copy_in(session.cursor(), session.qualified("text_vector"), names, columns)
 
 
 def rows(database: Database, sql: str) -> list[Row]:
