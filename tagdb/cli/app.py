@@ -19,6 +19,7 @@ from tagdb.cli import (
     doctor,
     embedder,
     export,
+    given,
     importing,
     index,
     models,
@@ -44,7 +45,8 @@ _EPILOG = (
     "without any of them tagdb runs a PostgreSQL of its own. "
     "Every option can be set in the environment: TAGDB_SYNC_LIMIT=1000 is `tagdb sync --limit 1000`; and in the file "
     "config.toml of tagdb's folder (TAGDB_HOME): limit = 1000 below the line \\[sync]. The command line beats the "
-    "environment, the environment beats the file.  \n\n"
+    "environment, the environment beats the file. For the --schema of all commands: TAGDB_SCHEMA, or schema = 'name' "
+    "above all lines in brackets.  \n\n"
     "Exit codes: 0 done; 1 some rows failed, or a handled error; 2 wrong usage; 3 no connection, right, extension, "
     "schema or model; 4 a check did not hold; 5 another tagdb is at work on the database (--wait waits for it); "
     "130, 143 stopped by a signal."
@@ -52,7 +54,15 @@ _EPILOG = (
 
 
 class _Boundary(TyperGroup):
-    """Ends every failure tagdb knows in one line that says what, and one that says what to type next."""
+    """Ends every failure tagdb knows in one line that says what, and one that says what to type next.
+
+    The environment's name of each option follows from a rule that the help says once, and is not said of each.
+    """
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options that may stand before a command."""
+        _leave_out_variables(self)
+        return super().get_params(ctx)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -72,6 +82,13 @@ class _Boundary(TyperGroup):
             # Whoever read the output has gone; what is still buffered for it must not fail at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
+
+
+def _leave_out_variables(command: Any) -> None:
+    for parameter in command.params:
+        parameter.show_envvar = False
+    for each in getattr(command, "commands", {}).values():
+        _leave_out_variables(each)
 
 
 app = typer.Typer(
@@ -100,9 +117,12 @@ def _root(
             "--db-url",
             metavar="URL",
             allow_from_autoenv=False,
-            show_envvar=False,
             help="PostgreSQL URL or libpq key=value string, for any command; it may also stand after the command.",
         ),
+    ] = None,
+    schema: Annotated[
+        str | None,
+        typer.Option("--schema", metavar="NAME", help=f"{given.SCHEMA_HELP} For any command, as --db-url."),
     ] = None,
     version: Annotated[
         bool,
@@ -111,7 +131,6 @@ def _root(
             callback=_show_version,
             is_eager=True,
             allow_from_autoenv=False,
-            show_envvar=False,
             help="Show the version and exit.",
         ),
     ] = False,

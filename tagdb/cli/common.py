@@ -29,55 +29,19 @@ class Verbosity:
 verbosity = Verbosity()
 
 
-def _set_quiet(value: bool) -> bool:
+def set_quiet(value: bool) -> bool:
+    """Take the value of --quiet."""
     verbosity.quiet = value
     return value
 
 
-def _set_verbose(value: bool) -> bool:
+def set_verbose(value: bool) -> bool:
+    """Take the value of --verbose."""
     verbosity.verbose = value
     return value
 
 
-def url_before_command(ctx: typer.Context) -> str | None:
-    """Return the --db-url that was typed before the command."""
-    typed: str | None = ctx.find_root().params.get("db_url")
-    return typed
-
-
-def _decide_db_url(ctx: typer.Context, value: str | None) -> str | None:
-    source = ctx.get_parameter_source("db_url")
-    if source is not None and source.name == "COMMANDLINE":
-        return value
-    return url_before_command(ctx) or value
-
-
-DbUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--db-url",
-        callback=_decide_db_url,
-        help="PostgreSQL URL or libpq key=value string. Default: see `tagdb --help`.",
-        metavar="URL",
-    ),
-]
-Wait = Annotated[
-    float,
-    typer.Option(
-        "--wait",
-        min=0,
-        metavar="SECONDS",
-        help="Wait for another tagdb to end its work, at most so long.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object (or one a line, for lists).")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_set_quiet, help="Print only results and problems.")]
-Verbose = Annotated[
-    bool,
-    typer.Option("-v", "--verbose", callback=_set_verbose, help="Show times on stderr, and tracebacks of errors."),
-]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Number that random choices start from.")]
-Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 
 
 def read_query(query: str | None, query_file: Path | None, option: str = "--query") -> str | None:

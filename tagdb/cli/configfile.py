@@ -1,5 +1,7 @@
 """Defaults of your own for the options: `config.toml` in tagdb's home, a table a command, a key an option.
 
+schema = "tickets"
+
 [sync]
 limit = 1000
 
@@ -21,6 +23,9 @@ from tagdb import config
 from tagdb.errors import UsageError
 
 NAME = "config.toml"
+FOR_ALL_COMMANDS = ("schema",)
+"""Options that may stand above the tables, for every command that has them."""
+
 _NOT_SET_HERE = ("help", "db-url", "version", "install-completion", "show-completion")
 
 
@@ -45,7 +50,7 @@ def defaults(ctx: typer.Context) -> dict[str, Any]:
         raise UsageError(
             f"{path} is not TOML: {error}", hint="write it as: [sync], and below it: limit = 1000"
         ) from error
-    return _File(path, ctx).group(ctx.command, tables, "")
+    return _File(path, ctx).all_of(tables)
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,16 @@ class _File:
 
     path: Path
     ctx: typer.Context
+
+    def all_of(self, tables: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what holds for all commands, and below each group or command what holds for it."""
+        shared = {option.name: option for option in self.ctx.command.params if option.name in FOR_ALL_COMMANDS}
+        found = {}
+        for key in shared.keys() & tables.keys():
+            if fault := self.fault(shared[key], tables[key]):
+                raise UsageError(f"{self.path}: {key}: {fault}", hint="tagdb --help")
+            found[key] = tables[key]
+        return found | self.group(self.ctx.command, {k: v for k, v in tables.items() if k not in found}, "")
 
     def group(self, group: Any, tables: Mapping[str, Any], prefix: str) -> dict[str, Any]:
         found = {}

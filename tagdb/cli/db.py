@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from tagdb.cli import db_views
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_json, print_outcome, url_before_command
+from tagdb.cli.common import print_json, print_outcome
+from tagdb.cli.given import DATABASE, READING, TALK, Given, before_command, shares
 from tagdb.cli.reporting import reporter
 from tagdb.models import Silent
 
@@ -21,11 +22,8 @@ Readers = Annotated[list[str], typer.Argument(metavar="ROLE…", help="Roles, na
 
 
 @app.command("url")
-def url(
-    db_url: DbUrl = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@shares(*DATABASE, *TALK)
+def url(given: Given) -> None:
     """Print the connection URL, without its password. The embedded server then runs on, until `tagdb db stop`.
 
     Example:
@@ -34,11 +32,12 @@ def url(
     """
     from tagdb.pipeline.running import server
 
-    typer.echo(server.url(db_url, reporter()))
+    typer.echo(server.url(given.db_url, reporter(), schema=given.schema))
 
 
 @app.command("psql", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-def psql(ctx: typer.Context, db_url: DbUrl = None) -> None:
+@shares(*DATABASE)
+def psql(given: Given, ctx: typer.Context) -> None:
     """Open psql on the database; all other options go to psql.
 
     Examples:
@@ -49,15 +48,13 @@ def psql(ctx: typer.Context, db_url: DbUrl = None) -> None:
     """
     from tagdb.pipeline.running import server
 
-    raise typer.Exit(server.psql(db_url, ctx.args, Silent() if {"-q", "--quiet"} & set(ctx.args) else reporter()))
+    report = Silent() if {"-q", "--quiet"} & set(ctx.args) else reporter()
+    raise typer.Exit(server.psql(given.db_url, ctx.args, report, schema=given.schema))
 
 
 @app.command("start")
-def start(
-    ctx: typer.Context,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@shares("schema", *TALK)
+def start(given: Given, ctx: typer.Context) -> None:
     """Start the embedded server and let it run on.
 
     Example:
@@ -66,15 +63,15 @@ def start(
     """
     from tagdb.pipeline.running import server
 
-    print_outcome(server.start(reporter(), url_before_command(ctx)))
+    print_outcome(server.start(reporter(), before_command(ctx, "db_url"), schema=given.schema))
 
 
 @app.command("stop")
+@shares(*TALK)
 def stop(
+    given: Given,
     ctx: typer.Context,
     force: Annotated[bool, typer.Option("--force", help="Stop it even while another tagdb uses it.")] = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Stop the embedded server.
 
@@ -84,15 +81,12 @@ def stop(
     """
     from tagdb.pipeline.running import server
 
-    print_outcome("stopped" if server.stop(url_before_command(ctx), force=force) else "it was not running")
+    print_outcome("stopped" if server.stop(before_command(ctx, "db_url"), force=force) else "it was not running")
 
 
 @app.command("migrate")
-def migrate(
-    db_url: DbUrl = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@shares(*DATABASE, *TALK)
+def migrate(given: Given) -> None:
     """Make schema tagdb, or bring it to what this version works on. Your own tables are not touched.
 
     Example:
@@ -101,20 +95,19 @@ def migrate(
     """
     from tagdb.pipeline.running import opening
 
-    changed = opening.migrate(db_url, reporter())
-    print_outcome("schema tagdb is up to date now" if changed else "schema tagdb was up to date")
+    changed = opening.migrate(given.db_url, reporter(), schema=given.schema)
+    print_outcome(f"schema {given.schema_name} {'is up to date now' if changed else 'was up to date'}")
 
 
 @app.command("grant")
+@shares(*DATABASE, *TALK)
 def grant(
+    given: Given,
     readers: Readers,
     wide: Annotated[
         bool,
         typer.Option("--wide", help="All tables and views of schema tagdb, also those to come: texts among them."),
     ] = False,
-    db_url: DbUrl = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Let other roles read what tagdb made: labels, neighbours and status.
 
@@ -135,20 +128,16 @@ def grant(
     """
     from tagdb.pipeline.running import readers as use_case
 
-    missing = use_case.grant(db_url, readers, reporter(), wide=wide)
-    what = "all of schema tagdb" if wide else "labels, neighbours and status"
+    missing = use_case.grant(given.db_url, readers, reporter(), wide=wide, schema=given.schema)
+    what = f"all of schema {given.schema_name}" if wide else "labels, neighbours and status"
     print_outcome(f"{', '.join(readers)} may read {what} now")
     for statement in missing:
         typer.echo(f"still needed, by somebody who may: {statement}", err=True)
 
 
 @app.command("revoke")
-def revoke(
-    readers: Readers,
-    db_url: DbUrl = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@shares(*DATABASE, *TALK)
+def revoke(given: Given, readers: Readers) -> None:
     """Take back what other roles may read of schema tagdb, as before DROP ROLE.
 
     Example:
@@ -157,17 +146,15 @@ def revoke(
     """
     from tagdb.pipeline.running import readers as use_case
 
-    use_case.revoke(db_url, readers, reporter())
-    print_outcome(f"{', '.join(readers)} may read nothing of schema tagdb now")
+    use_case.revoke(given.db_url, readers, reporter(), schema=given.schema)
+    print_outcome(f"{', '.join(readers)} may read nothing of schema {given.schema_name} now")
 
 
 @app.command("prune")
+@shares(*READING)
 def prune(
+    given: Given,
     days: Annotated[int, typer.Option(min=1, help="Keep the runs of so many days.")] = 90,
-    db_url: DbUrl = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Forget old runs: delete their rows from tagdb.run, but for those that the next sync goes by.
 
@@ -175,10 +162,10 @@ def prune(
 
         tagdb db prune --days 30
     """
-    from tagdb.pipeline.running import opening, pruning
+    from tagdb.pipeline.running import pruning
 
-    removed = pruning.prune(opening.open_database(db_url, reporter()), days)
-    if json:
+    removed = pruning.prune(given.open(), days)
+    if given.json:
         print_json({"removed": removed})
     else:
         print_outcome(f"{removed:,} runs removed")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import typer
 
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_json, print_outcome
+from tagdb.cli.common import print_json, print_outcome
+from tagdb.cli.given import READING, Given, shares
 from tagdb.cli.reporting import reporter
 
 app = typer.Typer(
@@ -15,12 +16,8 @@ app = typer.Typer(
 
 
 @app.command("drop")
-def drop(
-    db_url: DbUrl = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@shares(*READING)
+def drop(given: Given) -> None:
     """Drop the views tagdb.source and tagdb.source_tag, keeping definitions, comments and rights.
 
     PostgreSQL alters no column that a view reads. Until the views are back, sync and status do nothing and say so.
@@ -29,11 +26,11 @@ def drop(
 
         tagdb db views drop && psql -c 'ALTER TABLE tickets ALTER id TYPE bigint' && tagdb db views restore
     """
-    from tagdb.pipeline.running import lifting, opening
+    from tagdb.pipeline.running import lifting
 
     report = reporter()
-    names = lifting.drop(opening.open_database(db_url, report))
-    if json:
+    names = lifting.drop(given.open())
+    if given.json:
         print_json({"lifted": names})
     else:
         print_outcome(f"lifted {_listed(names)}" if names else "the views are lifted already")
@@ -41,23 +38,19 @@ def drop(
 
 
 @app.command("restore")
-def restore(
-    db_url: DbUrl = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@shares(*READING)
+def restore(given: Given) -> None:
     """Put back the views that `tagdb db views drop` has lifted.
 
     Example:
 
         tagdb db views restore
     """
-    from tagdb.pipeline.running import lifting, opening
+    from tagdb.pipeline.running import lifting
 
     report = reporter()
-    names = lifting.restore(opening.open_database(db_url, report), report)
-    if json:
+    names = lifting.restore(given.open(), report)
+    if given.json:
         print_json({"restored": names})
     else:
         print_outcome(f"restored {_listed(names)}" if names else "no view is lifted")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tagdb.cli.common import DbUrl, Quiet, Verbose, Wait, duration, print_outcome, print_table
+from tagdb.cli.common import duration, print_outcome, print_table
+from tagdb.cli.given import DATABASE, TALK, Given, shares
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
@@ -24,12 +25,8 @@ What to type next:
 """
 
 
-def demo(
-    db_url: DbUrl = None,
-    wait: Wait = 0.0,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@shares(*DATABASE, "wait", *TALK)
+def demo(given: Given) -> None:
     """Show the whole loop on a bundled sample of made-up questions: import, sync, train, labels, neighbours.
 
     It takes about a minute, and can be run again without harm. Without --db-url it uses tagdb's own database.
@@ -39,11 +36,10 @@ def demo(
         tagdb demo
     """
     from tagdb.pipeline import demo as use_case
-    from tagdb.pipeline.running import opening
 
     report = reporter()
-    show = _nothing if quiet else _Storyteller().show
-    seconds = use_case.demo(opening.open_database(db_url, report, wait=wait), report, show)
+    show = _nothing if given.quiet else _Storyteller().show
+    seconds = use_case.demo(given.open(), report, show)
     print_outcome(f"\nThat was the whole loop, in {duration(seconds)}.\n{_NEXT}")
 
 

@@ -7,19 +7,16 @@ from typing import TYPE_CHECKING
 import typer
 
 from tagdb import shortening
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_json
+from tagdb.cli.common import print_json
+from tagdb.cli.given import READING, Given, shares
 from tagdb.errors import CheckFailed
 
 if TYPE_CHECKING:
     from tagdb.pipeline.checking.findings import Finding
 
 
-def doctor(
-    db_url: DbUrl = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@shares(*READING)
+def doctor(given: Given) -> None:
     """Look at connection, rights, server, schema, source, embedder, indexes and disk; say what mends what is wrong.
 
     It writes nothing, and ends with 4 when there is something to mend, with 3 when there is no connection. With --quiet
@@ -33,11 +30,11 @@ def doctor(
     """
     from tagdb.pipeline.checking import doctor as use_case
 
-    examination = use_case.examine(db_url)
+    examination = use_case.examine(given.db_url, schema=given.schema)
     for each in examination.findings:
-        if json:
+        if given.json:
             print_json(each.as_json())
-        elif not quiet or each in examination.problems:
+        elif not given.quiet or each in examination.problems:
             _print(each)
     if examination.unreachable:
         raise examination.unreachable

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tagdb.cli import embedder_add, embedder_train
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Wait, Yes, print_facts, print_json, print_outcome, print_table
+from tagdb.cli.common import print_facts, print_json, print_outcome, print_table
+from tagdb.cli.given import DATABASE, READING, TALK, Given, shares
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
@@ -23,12 +24,8 @@ Added = Annotated[str, typer.Argument(metavar="NAME", help="An added embedder.")
 
 
 @app.command("list")
-def list_(
-    db_url: DbUrl = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@shares(*READING)
+def list_(given: Given) -> None:
     """List the shipped and the added embedders, and those this database has used.
 
     Example:
@@ -36,10 +33,9 @@ def list_(
         tagdb embedder list
     """
     from tagdb.pipeline.embedders import registry
-    from tagdb.pipeline.running import opening
 
-    found = registry.overview(opening.open_database(db_url, reporter()))
-    if json:
+    found = registry.overview(given.open())
+    if given.json:
         for each in found:
             print_json(each)
         return
@@ -51,10 +47,10 @@ def list_(
 
 
 @app.command("show")
+@shares("json", *TALK)
 def show(
+    given: Given,
     name: Name,
-    json: Json = False,
-    verbose: Verbose = False,
 ) -> None:
     """Show what an embedder is: size, tokeniser, source, licence, fingerprint.
 
@@ -67,7 +63,7 @@ def show(
     from tagdb.pipeline.embedders import installed
 
     spec = installed.describe(name)
-    if json:
+    if given.json:
         print_json(asdict(spec))
         return
     facts = {"name": spec.name, "kind": spec.kind, "dimension": spec.dim, "folder": spec.directory}
@@ -80,12 +76,10 @@ app.command("train")(embedder_train.train)
 
 
 @app.command("use")
+@shares(*DATABASE, "wait", *TALK)
 def use(
+    given: Given,
     name: Name,
-    db_url: DbUrl = None,
-    wait: Wait = 0.0,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Choose the embedder for all texts. The old vectors stay in use until sync has made all the new ones.
 
@@ -96,20 +90,18 @@ def use(
         tagdb embedder use ~/models/elmo-original && tagdb sync
     """
     from tagdb.pipeline.embedders import registry
-    from tagdb.pipeline.running import opening
 
     report = reporter()
-    spec = registry.choose(opening.open_database(db_url, report, wait=wait), name)
+    spec = registry.choose(given.open(), name)
     print_outcome(f"sync embeds with {spec.name} ({spec.dim} dimensions) from now on")
     report.say("next: tagdb sync")
 
 
 @app.command("verify")
+@shares("json", *TALK)
 def verify(
+    given: Given,
     name: Name,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Check an embedder's files against their checksums, and that it gives vectors that depend on the text alone.
 
@@ -123,20 +115,17 @@ def verify(
 
     with reporter().step("verifying"):
         result = verifying.verify(name)
-    if json:
+    if given.json:
         print_json(asdict(result))
-    elif not quiet:
+    elif not given.quiet:
         _print_verified(result)
 
 
 @app.command("remove")
+@shares("yes", *DATABASE, "wait", *TALK)
 def remove(
+    given: Given,
     name: Added,
-    yes: Yes = False,
-    db_url: DbUrl = None,
-    wait: Wait = 0.0,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Delete the files of an added embedder; the vectors it made stay where they are.
 
@@ -145,11 +134,10 @@ def remove(
         tagdb embedder remove original --yes
     """
     from tagdb.pipeline.embedders import installed, registry
-    from tagdb.pipeline.running import opening
 
     installed.added_under(name)
-    database = opening.open_database(db_url, reporter(), wait=wait)
-    if not yes:
+    database = given.open()
+    if not given.yes:
         typer.confirm(f"Delete the files of {name}?", abort=True, err=True)
     registry.remove(database, name)
     print_outcome(f"{name} is removed")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tagdb.cli.common import Json, Quiet, Verbose, print_facts, print_json
+from tagdb.cli.common import print_facts, print_json
+from tagdb.cli.given import TALK, Given, shares
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ class Precision(StrEnum):
     bf16 = "bf16"
 
 
+@shares("json", *TALK)
 def add(
+    given: Given,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="A published name, a handle, an address, an archive or a folder.")
@@ -65,9 +68,6 @@ def add(
     sha256: Annotated[
         str | None, typer.Option(metavar="HEX", help="What the archive, or the file of weights, has to have.")
     ] = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Add a published ELMo, a TF-Hub module or files of your own to the embedders of this machine.
 
@@ -103,10 +103,10 @@ def add(
         precision.value if precision else None,
     )
     added = adding.add(name, source, reading, report, licence=licence, sha256=sha256)
-    if json:
+    if given.json:
         print_json(asdict(added))
         return
-    if not quiet:
+    if not given.quiet:
         _print(added)
     report.say(f"next: tagdb embedder use {name}")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from dataclasses import asdict
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagdb.cli.common import DbUrl, Json, Quiet, Seed, Verbose, Wait, is_given, print_facts, print_json, read_query
+from tagdb.cli.common import Seed, is_given, print_facts, print_json, read_query
+from tagdb.cli.given import SHARED, WRITING, Given, shares
 from tagdb.cli.reporting import reporter
 from tagdb.errors import UsageError
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tagdb.pipeline.embedders.pretraining import PretrainResult
 
 _EPOCHS, _ENDLESS = 10, 10_000
-_NOT_PART_OF_THE_RUN = ("db_url", "wait", "json", "quiet", "verbose")
 
 
 class NumberFormat(StrEnum):
@@ -37,7 +36,9 @@ class Tokenizer(StrEnum):
     whitespace = "whitespace"
 
 
+@shares(*WRITING)
 def train(
+    given: Given,
     ctx: typer.Context,
     output: Annotated[
         Path, typer.Option(help="The embedder's folder, made where needed; a run that was stopped goes on from it.")
@@ -97,11 +98,6 @@ def train(
         Path | None,
         typer.Option(help="Draw the course of training into this file (.png, .svg or .pdf).", dir_okay=False),
     ] = None,
-    db_url: DbUrl = None,
-    wait: Wait = 0.0,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Pre-train an ELMo on your own texts; without --query, --tags-query and --file, on those that sync embeds.
 
@@ -122,7 +118,6 @@ def train(
         tagdb embedder train --output finer --init starter --learning-rate 0.0003 --plot finer.png
     """
     from tagdb.pipeline.embedders import pretraining as use_case
-    from tagdb.pipeline.running import opening
 
     if init is not None:
         _require_not_given(ctx, "cell_dim", "projection_dim", "keep_case", "tokenizer")
@@ -142,7 +137,7 @@ def train(
     )
     report = reporter()
     result = use_case.pretrain(
-        partial(opening.open_database, db_url, report, wait=wait),
+        given.open,
         use_case.TrainingTexts(read_query(query, query_file), tags_query, tuple(file or ())),
         output,
         settings,
@@ -155,9 +150,9 @@ def train(
         number_format=number_format.value,
         plot=plot,
     )
-    if json:
+    if given.json:
         print_json(asdict(result))
-    elif not quiet:
+    elif not given.quiet:
         _print(result)
     _tell_what_next(result, plot, report)
 
@@ -174,7 +169,7 @@ def _command_line(ctx: typer.Context) -> str:
     """Return the command as it could be typed again, wherever its options came from, without the database's address."""
     words = ctx.command_path.split()
     for option in ctx.command.params:
-        if option.name is None or option.name in _NOT_PART_OF_THE_RUN or not is_given(ctx, option.name):
+        if option.name is None or option.name in SHARED or not is_given(ctx, option.name):
             continue
         value: Any = ctx.params[option.name]
         typed = max(option.opts, key=len)

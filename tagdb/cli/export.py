@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tagdb.cli.common import DbUrl, Quiet, Verbose
+from tagdb.cli.given import DATABASE, TALK, Given, shares
 from tagdb.cli.reporting import reporter
 
 app = typer.Typer(help="Write results to a file for other tools.", no_args_is_help=True)
@@ -18,12 +18,11 @@ def _group() -> None:
 
 
 @app.command("predictions")
+@shares(*DATABASE, *TALK)
 def predictions(
+    given: Given,
     file: Annotated[str, typer.Argument(help="A .csv or .parquet file; - is standard output, as CSV.")],
     probability: Annotated[bool, typer.Option("--probability", help="Add the probability of each label.")] = False,
-    db_url: DbUrl = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Write id and label of every labelled question.
 
@@ -34,8 +33,7 @@ def predictions(
         tagdb export predictions labels.parquet --probability
     """
     from tagdb.pipeline.asking import export
-    from tagdb.pipeline.running import opening
 
     report = reporter()
-    rows = export.export_predictions(opening.open_database(db_url, report), file, report, probability=probability)
+    rows = export.export_predictions(given.open(), file, report, probability=probability)
     report.say(f"wrote {rows:,} rows")

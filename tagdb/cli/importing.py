@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Wait, print_json
+from tagdb.cli.common import print_json
+from tagdb.cli.given import WRITING, Given, shares
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
     from tagdb.pipeline.importing import ImportResult
 
 
+@shares(*WRITING)
 def import_(
+    given: Given,
     files: Annotated[
         list[str],
         typer.Argument(metavar="FILE…", help="CSV, TSV or Posts.xml, also as .gz; - is standard input."),
@@ -37,11 +40,6 @@ def import_(
         bool, typer.Option("--replace", help="Remove the questions that the files do not have.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row, with nothing written.")] = False,
-    db_url: DbUrl = None,
-    wait: Wait = 0.0,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Add and update questions and tags from files; the format is recognised.
 
@@ -62,18 +60,17 @@ def import_(
         curl -s https://example.org/questions.csv | tagdb import -
     """
     from tagdb.pipeline import importing
-    from tagdb.pipeline.running import opening
 
     report = reporter()
-    database = opening.open_database(db_url, report, wait=wait)
+    database = given.open()
     columns = importing.Columns(id_column, title_column, tags_column, label_column, created_column)
     result = importing.import_files(
         database, files, report, format=format, columns=columns, strict=strict, replace=replace
     )
-    if json:
+    if given.json:
         print_json(asdict(result))
     else:
-        if not quiet:
+        if not given.quiet:
             _print(result)
         _print_bad(result)
         report.say("next: tagdb sync")

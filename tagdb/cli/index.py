@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Wait, print_json, print_table
+from tagdb.cli.common import print_json, print_table
+from tagdb.cli.given import READING, WRITING, Given, shares
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
@@ -18,69 +19,52 @@ app = typer.Typer(help="Build, drop and show the indexes behind fast neighbours.
 
 
 @app.command("build")
-def build(
-    db_url: DbUrl = None,
-    wait: Wait = 0.0,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@shares(*WRITING)
+def build(given: Given) -> None:
     """Build the indexes that are missing; sync does so by itself once there are enough vectors.
 
     Example:
 
         tagdb index build
     """
-    from tagdb.pipeline.running import opening
     from tagdb.pipeline.syncing import indexing
 
     report = reporter()
-    built = indexing.build(opening.open_database(db_url, report, wait=wait), report)
-    if json or not quiet:
-        _print(built, as_json=json)
+    built = indexing.build(given.open(), report)
+    if given.json or not given.quiet:
+        _print(built, as_json=given.json)
 
 
 @app.command("drop")
-def drop(
-    db_url: DbUrl = None,
-    wait: Wait = 0.0,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@shares(*WRITING)
+def drop(given: Given) -> None:
     """Drop the indexes; neighbours are then found by reading every vector.
 
     Example:
 
         tagdb index drop
     """
-    from tagdb.pipeline.running import opening
     from tagdb.pipeline.syncing import indexing
 
-    left = indexing.drop(opening.open_database(db_url, reporter(), wait=wait))
-    if json or not quiet:
-        _print(left, as_json=json)
+    left = indexing.drop(given.open())
+    if given.json or not given.quiet:
+        _print(left, as_json=given.json)
 
 
 @app.command("status")
-def status(
-    db_url: DbUrl = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@shares(*READING)
+def status(given: Given) -> None:
     """Show which indexes stand, and how large they are.
 
     Example:
 
         tagdb index status
     """
-    from tagdb.pipeline.running import opening
     from tagdb.pipeline.syncing import indexing
 
     report = reporter()
-    found = indexing.show(opening.open_database(db_url, report))
-    _print(found, as_json=json)
+    found = indexing.show(given.open())
+    _print(found, as_json=given.json)
     for each in found:
         if each.worthwhile and not each.built:
             report.say(f"next: tagdb index build ({each.vectors:,} vectors on {each.relation} pay for an index)")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tagdb import shortening
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Wait, Yes, print_facts, print_json, print_outcome, print_table
+from tagdb.cli.common import print_facts, print_json, print_outcome, print_table
+from tagdb.cli.given import DATABASE, READING, TALK, WRITING, Given, shares
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
@@ -25,12 +26,8 @@ _LONGEST_CLASS = 30
 
 
 @app.command("list")
-def list_(
-    db_url: DbUrl = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@shares(*READING)
+def list_(given: Given) -> None:
     """List the classifiers with their accuracy; the active one writes the labels.
 
     Example:
@@ -38,11 +35,10 @@ def list_(
         tagdb models list
     """
     from tagdb.pipeline.learning import classifiers
-    from tagdb.pipeline.running import opening
 
     report = reporter()
-    found = classifiers.stored(opening.open_database(db_url, report))
-    if json:
+    found = classifiers.stored(given.open())
+    if given.json:
         for each in found:
             print_json(asdict(each))
         return
@@ -54,12 +50,10 @@ def list_(
 
 
 @app.command("show")
+@shares(*READING)
 def show(
+    given: Given,
     which: Which,
-    db_url: DbUrl = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Show where a classifier comes from and how good it is on its held-out rows.
 
@@ -68,10 +62,9 @@ def show(
         tagdb models show classifier-1
     """
     from tagdb.pipeline.learning import classifiers
-    from tagdb.pipeline.running import opening
 
-    found = classifiers.find(opening.open_database(db_url, reporter()), which)
-    if json:
+    found = classifiers.find(given.open(), which)
+    if given.json:
         print_json(asdict(found))
         return
     print_facts(
@@ -90,13 +83,10 @@ def show(
 
 
 @app.command("activate")
+@shares(*WRITING)
 def activate(
+    given: Given,
     which: Which,
-    db_url: DbUrl = None,
-    json: Json = False,
-    wait: Wait = 0.0,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Let a classifier write the labels from now on.
 
@@ -105,11 +95,10 @@ def activate(
         tagdb models activate classifier-2 && tagdb predict
     """
     from tagdb.pipeline.learning import classifiers
-    from tagdb.pipeline.running import opening
 
     report = reporter()
-    found = classifiers.activate(opening.open_database(db_url, report, wait=wait), which)
-    if json:
+    found = classifiers.activate(given.open(), which)
+    if given.json:
         print_json({"id": found.id, "name": found.name, "active": found.active})
     else:
         print_outcome(f"{found.name} is active")
@@ -117,14 +106,10 @@ def activate(
 
 
 @app.command("delete")
+@shares("yes", *DATABASE, "wait", "json", *TALK)
 def delete(
+    given: Given,
     which: Which,
-    yes: Yes = False,
-    db_url: DbUrl = None,
-    json: Json = False,
-    wait: Wait = 0.0,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Delete a classifier; the labels it wrote are first written anew by the active one.
 
@@ -135,19 +120,18 @@ def delete(
         tagdb models delete classifier-1 --yes
     """
     from tagdb.pipeline.learning import classifiers
-    from tagdb.pipeline.running import opening
 
     report = reporter()
-    database = opening.open_database(db_url, report, wait=wait)
+    database = given.open()
     planned = classifiers.deletion(database, which)
-    if not yes:
+    if not given.yes:
         typer.confirm(_question(planned), abort=True, err=True)
     done = classifiers.delete(database, str(planned.classifier.id), report)
-    if json:
+    if given.json:
         print_json(_as_json(done))
     else:
         print_outcome(_outcome(done))
-    if done.removed and quiet:
+    if done.removed and given.quiet:
         report.warn(_outcome(done))
     if done.classifier.active:
         report.say("next: tagdb models activate NAME, or tagdb train --query SQL")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tagdb import shortening
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_json, print_table
+from tagdb.cli.common import print_json, print_table
+from tagdb.cli.given import READING, Given, shares
 from tagdb.cli.reporting import reporter
 from tagdb.errors import UsageError
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from tagdb.pipeline.asking.nearest import Neighbours
 
 
+@shares(*READING)
 def nearest(
+    given: Given,
     wanted: Annotated[str, typer.Argument(metavar="TAG|TEXT", help="A tag of your questions, or any text.")],
     questions: Annotated[bool, typer.Option("--questions", help="Find questions instead of tags.")] = False,
     k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="How many.")] = 10,
@@ -26,10 +29,6 @@ def nearest(
     exact: Annotated[
         bool, typer.Option("--exact", help="Compare with every vector instead of asking the index.")
     ] = False,
-    db_url: DbUrl = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Show the tags nearest to a tag or a text, or with --questions the nearest questions.
 
@@ -45,18 +44,17 @@ def nearest(
         tagdb nearest pandas --questions --where "created_at > '2020-01-01'"
     """
     from tagdb.pipeline.asking import nearest as use_case
-    from tagdb.pipeline.running import opening
 
     if where and not questions:
         raise UsageError("--where filters questions", hint=f"tagdb nearest {wanted!r} --questions --where …")
     report = reporter()
-    database = opening.open_database(db_url, report)
+    database = given.open()
     if questions:
-        longest = use_case.WHOLE_TEXT if json else shortening.LONGEST_CELL + 1
+        longest = use_case.WHOLE_TEXT if given.json else shortening.LONGEST_CELL + 1
         result = use_case.nearest_questions(database, wanted, k, report, where=where, exact=exact, longest=longest)
     else:
         result = use_case.nearest_tags(database, wanted, k, report, exact=exact)
-    _print(result, questions=questions, as_json=json)
+    _print(result, questions=questions, as_json=given.json)
     if not result.complete:
         report.say(f"only {len(result.found)} of {k}: there are no more that fit")
 

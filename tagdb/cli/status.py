@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tagdb import shortening
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, print_facts, print_json
-from tagdb.cli.reporting import reporter
+from tagdb.cli.common import print_facts, print_json
+from tagdb.cli.given import READING, Given, shares
 from tagdb.errors import CheckFailed
 
 if TYPE_CHECKING:
     from tagdb.pipeline.asking.status import Status
 
 
+@shares(*READING)
 def status(
+    given: Given,
     check: Annotated[bool, typer.Option("--check", help="Exit with 4 unless everything is current.")] = False,
-    db_url: DbUrl = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Show how current texts, vectors, tags, labels and indexes are, in exact counts, and why they are not.
 
@@ -31,10 +29,9 @@ def status(
         tagdb status --check || mail -s 'tagdb is behind' you@example.org
     """
     from tagdb.pipeline.asking import status as use_case
-    from tagdb.pipeline.running import opening
 
-    picture = use_case.status(opening.open_database(db_url, reporter()))
-    print_json(picture.as_json()) if json else _print(picture)
+    picture = use_case.status(given.open())
+    print_json(picture.as_json()) if given.json else _print(picture)
     if check and picture.reasons:
         raise CheckFailed(f"not everything is current: {_why(picture)}", hint=picture.reasons[0].next)
 

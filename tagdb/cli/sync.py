@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagdb.cli.common import DbUrl, Json, Quiet, Verbose, Wait, duration, print_facts, print_json, read_query
+from tagdb.cli.common import duration, print_facts, print_json, read_query
+from tagdb.cli.given import WRITING, Given, shares
 from tagdb.cli.reporting import reporter
 from tagdb.errors import UsageError
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from tagdb.pipeline.sync import SyncResult
 
 
+@shares(*WRITING)
 def sync(
+    given: Given,
     text: Annotated[
         str | None,
         typer.Option(help="What to embed; tags the first time. It is remembered.", metavar="tags|title|title+tags"),
@@ -56,11 +59,6 @@ def sync(
         bool, typer.Option("--index/--no-index", help="Build the index when there is enough for one.")
     ] = True,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Say what there is to do, and do nothing.")] = False,
-    db_url: DbUrl = None,
-    wait: Wait = 0.0,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Embed what changed, renew tag vectors, and predict the labels that are due.
 
@@ -85,14 +83,13 @@ def sync(
     """
     from tagdb.pipeline import planning
     from tagdb.pipeline import sync as use_case
-    from tagdb.pipeline.running import opening
 
     choice = use_case.Choice(text, *_sources(source_sql, source_sql_file, source_tags_sql, source_tags_sql_file))
     report = reporter()
-    database = opening.open_database(db_url, report, wait=wait)
+    database = given.open()
     if dry_run:
         plan = planning.plan(database, choice, report, limit=limit, max_tokens=max_tokens, allow_gone=allow_gone)
-        print_json(asdict(plan)) if json else _print_plan(plan)
+        print_json(asdict(plan)) if given.json else _print_plan(plan)
         return
     result = use_case.sync(
         database,
@@ -104,9 +101,9 @@ def sync(
         index=index,
         allow_gone=allow_gone,
     )
-    if json:
+    if given.json:
         print_json(_as_json(result))
-    elif not quiet:
+    elif not given.quiet:
         _print_result(result)
     elif result.failed:
         report.warn(f"{result.failed:,} texts failed: tagdb status says why")

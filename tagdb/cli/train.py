@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagdb.cli.common import DbUrl, Json, Quiet, Seed, Verbose, Wait, is_given, print_json, read_query
+from tagdb.cli.common import Seed, is_given, print_json, read_query
+from tagdb.cli.given import WRITING, Given, shares
 from tagdb.cli.reporting import reporter
 from tagdb.errors import UsageError
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from tagdb.pipeline.learning.train import TrainResult
 
 
+@shares(*WRITING)
 def train(
+    given: Given,
     ctx: typer.Context,
     query: Annotated[
         str | None,
@@ -41,11 +44,6 @@ def train(
         Path | None,
         typer.Option(help="Draw the confusion matrix into this file (.png, .svg or .pdf).", dir_okay=False),
     ] = None,
-    db_url: DbUrl = None,
-    wait: Wait = 0.0,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Fit a logistic regression on the rows of a query, test it on texts it has not seen, and store it.
 
@@ -62,7 +60,6 @@ def train(
         tagdb train --again -q && tagdb sync -q     # in cron: a better classifier takes over, else nothing changes
     """
     from tagdb.pipeline.learning import train as use_case
-    from tagdb.pipeline.running import opening
 
     report = reporter()
     text = read_query(query, query_file)
@@ -72,16 +69,16 @@ def train(
             hint="tagdb train --query 'SELECT id AS question_id, label FROM questions WHERE label IS NOT NULL'",
         )
     settings = use_case.TrainSettings(sample, test_size, seed, C, max_iter, timeout)
-    database = opening.open_database(db_url, report, wait=wait)
+    database = given.open()
     if again:
-        given = {key: value for key, value in vars(settings).items() if is_given(ctx, key)}
-        result = use_case.train_again(database, given, report, query=text, name=name, activate=activate, plot=plot)
+        changed = {key: value for key, value in vars(settings).items() if is_given(ctx, key)}
+        result = use_case.train_again(database, changed, report, query=text, name=name, activate=activate, plot=plot)
     else:
         assert text is not None
         result = use_case.train(database, text, settings, report, name=name, activate=activate, plot=plot)
-    if json:
+    if given.json:
         print_json(_as_json(result))
-    elif not quiet:
+    elif not given.quiet:
         _print(result)
     if not result.converged:
         report.warn("the solver stopped before it converged; a larger --max-iter may help")

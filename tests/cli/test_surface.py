@@ -52,21 +52,29 @@ def test_help_page_shows_every_option_with_its_meaning(words: str) -> None:
         assert max(option.opts, key=len) in page
 
 
+@pytest.mark.parametrize("words", ["", *COMMANDS])
+def test_help_page_leaves_the_environment_to_the_main_one(words: str) -> None:
+    assert "env var" not in done(*words.split(), "--help").stdout
+
+
 @pytest.mark.parametrize("words", COMMANDS)
-def test_environment_twin_is_named_after_the_option(words: str) -> None:
-    prefix = "_".join(["TAGDB", *words.split()]).upper()
-    page = done(*words.split(), "--help").stdout
-    for option in _options(COMMANDS[words]):
+def test_environment_twin_is_named_after_the_option(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = COMMANDS[words]
+    context = command.context_class(command, auto_envvar_prefix="_".join(["TAGDB", *words.split()]).upper())
+    for option in _options(command):
         typed = max(option.opts, key=len).lstrip("-").replace("-", "_").upper()
         assert option.name.upper() == typed
-        assert f"{prefix}_{typed}]" in re.sub(r"[\s│]+", "", page), f"{prefix}_{typed}"
+        twin = "_".join(["TAGDB", *words.split(), typed]).upper()
+        monkeypatch.setenv(twin, "told")
+        assert option.resolve_envvar_value(context) == "told", twin
 
 
 def test_options_that_all_share_mean_the_same() -> None:
     for words, command in COMMANDS.items():
         options = {option.name: option for option in _options(command)}
-        if words not in ("db psql", "embedder show", "demo"):
+        if words != "db psql":
             assert {"quiet", "verbose"} <= set(options), words
+        assert ("schema" in options) == ("db_url" in options or words == "db start"), words
         for name, short in {"quiet": "-q", "verbose": "-v", "yes": "-y", "dry_run": "-n"}.items():
             assert name not in options or short in options[name].opts
 
