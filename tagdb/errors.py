@@ -9,6 +9,7 @@ TagdbError                 1
 │       └── WeightsError   a file of weights or options is damaged or of another shape
 ├── CheckFailed            4   `status --check` found work left, or sync a mass of questions gone
 ├── Busy                   5   another tagdb is at work on the database
+├── Stopped            130, 143 a signal asked to stop
 ├── InputRefused           1   a file, a row or a text cannot be taken
 ├── QueryRefused           1   a query of the user's cannot be run as it stands
 └── DatabaseError          1   PostgreSQL refused a statement
@@ -65,6 +66,15 @@ class Busy(TagdbError):
     """Another tagdb is at work on the database; nothing was changed."""
 
     exit_code = 5
+
+
+class Stopped(TagdbError):
+    """The work was stopped by a signal, with everything up to then committed; the same command goes on from there."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__("stopped; what was done is kept", hint="run the same command again to go on")
+        self.signum = signum
+        self.exit_code = 128 + signum
 
 
 class InputRefused(TagdbError):

@@ -30,7 +30,7 @@ from tagdb.cli import (
     sync,
     train,
 )
-from tagdb.errors import TagdbError
+from tagdb.errors import Stopped, TagdbError
 
 _HELP = """Labels and neighbours for your questions, kept fresh inside PostgreSQL by ELMo and pgvector.
 
@@ -69,19 +69,28 @@ class _Boundary(TyperGroup):
         try:
             return super().invoke(ctx)
         except TagdbError as error:
-            if common.verbosity.verbose:
-                traceback.print_exc()
-            reporting.say(f"error: {error}")
-            if error.hint:
-                reporting.say(f" next: {error.hint}", longest=_LONGEST_HINT)
-            raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
+            raise _told(error) from None
+        except (KeyboardInterrupt, SystemExit) as ending:
+            if isinstance(ending.__context__, Stopped):  # a signal that was held back until the work could be left
+                raise _told(ending.__context__) from None
+            if isinstance(ending, SystemExit):
+                raise
             reporting.say("stopped")
             raise typer.Exit(130) from None
         except BrokenPipeError:
             # Whoever read the output has gone; what is still buffered for it must not fail at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
+
+
+def _told(error: TagdbError) -> typer.Exit:
+    """Say what went wrong and what to type next, and return what ends the command."""
+    if common.verbosity.verbose:
+        traceback.print_exc()
+    reporting.say(f"error: {error}")
+    if error.hint:
+        reporting.say(f" next: {error.hint}", longest=_LONGEST_HINT)
+    return typer.Exit(error.exit_code)
 
 
 def _leave_out_variables(command: Any) -> None:

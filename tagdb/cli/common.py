@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +14,7 @@ import typer
 
 from tagdb import shortening
 from tagdb.errors import UsageError
+from tagdb.plain import as_json
 
 _LONGEST_LINE = 100_000
 
@@ -75,7 +76,7 @@ def print_outcome(line: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print one value as one line of JSON."""
-    typer.echo(json.dumps(value, default=_plain, ensure_ascii=False))
+    typer.echo(json.dumps(as_json(value), ensure_ascii=False))
 
 
 def print_table(rows: Iterable[Sequence[Any]], columns: Sequence[str]) -> None:
@@ -107,16 +108,6 @@ def print_facts(facts: Mapping[str, Any]) -> None:
         typer.echo(f"{name:<{width}}  {shortening.cut(_shown(value))}")
 
 
-def duration(seconds: float) -> str:
-    """Say seconds as people do: 8 s, 1:05, 2:03:20."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
 def _shown(value: Any) -> str:
     if value is None:
         return "–"
@@ -128,12 +119,4 @@ def _shown(value: Any) -> str:
         return f"{value:.4f}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
-    return str(value)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, frozenset | set | tuple):
-        return list(value)
     return str(value)

@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from tagdb.cli import db_views
-from tagdb.cli.common import print_json, print_outcome
+from tagdb.cli.common import print_outcome
 from tagdb.cli.given import DATABASE, READING, TALK, Given, before_command, shares
-from tagdb.cli.reporting import reporter
 from tagdb.models import Silent
 
 app = typer.Typer(
@@ -30,9 +29,9 @@ def url(given: Given) -> None:
 
         psql "$(tagdb db url)"
     """
-    from tagdb.pipeline.running import server
+    from tagdb.door import machine
 
-    typer.echo(server.url(given.db_url, reporter(), schema=given.schema))
+    typer.echo(machine.database_url(given.db_url, given.schema, given.reporter()))
 
 
 @app.command("psql", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
@@ -46,10 +45,10 @@ def psql(given: Given, ctx: typer.Context) -> None:
 
         tagdb db psql -c 'SELECT label, count(*) FROM tagdb.labels GROUP BY label'
     """
-    from tagdb.pipeline.running import server
+    from tagdb.door import machine
 
-    report = Silent() if {"-q", "--quiet"} & set(ctx.args) else reporter()
-    raise typer.Exit(server.psql(given.db_url, ctx.args, report, schema=given.schema))
+    report = Silent() if {"-q", "--quiet"} & set(ctx.args) else given.reporter()
+    raise typer.Exit(machine.run_psql(given.db_url, given.schema, ctx.args, report))
 
 
 @app.command("start")
@@ -61,9 +60,9 @@ def start(given: Given, ctx: typer.Context) -> None:
 
         tagdb db start
     """
-    from tagdb.pipeline.running import server
+    from tagdb.door import machine
 
-    print_outcome(server.start(reporter(), before_command(ctx, "db_url"), schema=given.schema))
+    print_outcome(machine.start_server(given.reporter(), before_command(ctx, "db_url"), given.schema))
 
 
 @app.command("stop")
@@ -79,9 +78,11 @@ def stop(
 
         tagdb db stop
     """
-    from tagdb.pipeline.running import server
+    from tagdb.door import machine
 
-    print_outcome("stopped" if server.stop(before_command(ctx, "db_url"), force=force) else "it was not running")
+    print_outcome(
+        "stopped" if machine.stop_server(before_command(ctx, "db_url"), force=force) else "it was not running"
+    )
 
 
 @app.command("migrate")
@@ -93,10 +94,9 @@ def migrate(given: Given) -> None:
 
         tagdb db migrate --db-url postgresql://me@db.example.org/questions
     """
-    from tagdb.pipeline.running import opening
-
-    changed = opening.migrate(given.db_url, reporter(), schema=given.schema)
-    print_outcome(f"schema {given.schema_name} {'is up to date now' if changed else 'was up to date'}")
+    db = given.collection()
+    changed = db.migrate()
+    print_outcome(f"schema {db.schema} {'is up to date now' if changed else 'was up to date'}")
 
 
 @app.command("grant")
@@ -126,10 +126,9 @@ def grant(
 
         tagdb db grant dashboard monitor --wide
     """
-    from tagdb.pipeline.running import readers as use_case
-
-    missing = use_case.grant(given.db_url, readers, reporter(), wide=wide, schema=given.schema)
-    what = f"all of schema {given.schema_name}" if wide else "labels, neighbours and status"
+    db = given.collection()
+    missing = db.grant(*readers, wide=wide)
+    what = f"all of schema {db.schema}" if wide else "labels, neighbours and status"
     print_outcome(f"{', '.join(readers)} may read {what} now")
     for statement in missing:
         typer.echo(f"still needed, by somebody who may: {statement}", err=True)
@@ -144,10 +143,9 @@ def revoke(given: Given, readers: Readers) -> None:
 
         tagdb db revoke analyst
     """
-    from tagdb.pipeline.running import readers as use_case
-
-    use_case.revoke(given.db_url, readers, reporter(), schema=given.schema)
-    print_outcome(f"{', '.join(readers)} may read nothing of schema {given.schema_name} now")
+    db = given.collection()
+    db.revoke(*readers)
+    print_outcome(f"{', '.join(readers)} may read nothing of schema {db.schema} now")
 
 
 @app.command("prune")
@@ -162,10 +160,4 @@ def prune(
 
         tagdb db prune --days 30
     """
-    from tagdb.pipeline.running import pruning
-
-    removed = pruning.prune(given.open(), days)
-    if given.json:
-        print_json({"removed": removed})
-    else:
-        print_outcome(f"{removed:,} runs removed")
+    given.print_done(given.collection().prune(days), lambda pruned: typer.echo(f"{pruned.removed:,} runs removed"))

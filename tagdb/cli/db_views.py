@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from tagdb.cli.common import print_json, print_outcome
 from tagdb.cli.given import READING, Given, shares
-from tagdb.cli.reporting import reporter
 
 app = typer.Typer(
     help="Lift the views over your tables while you alter these, and put them back.", no_args_is_help=True
@@ -26,15 +24,11 @@ def drop(given: Given) -> None:
 
         tagdb db views drop && psql -c 'ALTER TABLE tickets ALTER id TYPE bigint' && tagdb db views restore
     """
-    from tagdb.pipeline.running import lifting
-
-    report = reporter()
-    names = lifting.drop(given.open())
-    if given.json:
-        print_json({"lifted": names})
-    else:
-        print_outcome(f"lifted {_listed(names)}" if names else "the views are lifted already")
-    report.say("next, once your tables are as you want them: tagdb db views restore")
+    db = given.collection()
+    done = db.drop_views()
+    lifted = f"lifted {_listed(db.schema, done.lifted)}" if done.lifted else "the views are lifted already"
+    given.print_done(done, lambda _: typer.echo(lifted))
+    given.reporter().say("next, once your tables are as you want them: tagdb db views restore")
 
 
 @app.command("restore")
@@ -46,15 +40,11 @@ def restore(given: Given) -> None:
 
         tagdb db views restore
     """
-    from tagdb.pipeline.running import lifting
-
-    report = reporter()
-    names = lifting.restore(given.open(), report)
-    if given.json:
-        print_json({"restored": names})
-    else:
-        print_outcome(f"restored {_listed(names)}" if names else "no view is lifted")
+    db = given.collection()
+    done = db.restore_views()
+    restored = f"restored {_listed(db.schema, done.restored)}" if done.restored else "no view is lifted"
+    given.print_done(done, lambda _: typer.echo(restored))
 
 
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(f"tagdb.{name}" for name in names)
+def _listed(schema: str, names: Sequence[str]) -> str:
+    return " and ".join(f"{schema}.{name}" for name in names)

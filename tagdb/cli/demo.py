@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tagdb.cli.common import duration, print_outcome, print_table
+from tagdb.cli.common import print_outcome, print_table
 from tagdb.cli.given import DATABASE, TALK, Given, shares
-from tagdb.cli.reporting import reporter
+from tagdb.drawing import duration
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.demo import Step
+    from tagdb.door.types import Step
 
 _NEXT = """
 What to type next:
@@ -35,11 +35,7 @@ def demo(given: Given) -> None:
 
         tagdb demo
     """
-    from tagdb.pipeline import demo as use_case
-
-    report = reporter()
-    show = _nothing if given.quiet else _Storyteller().show
-    seconds = use_case.demo(given.open(), report, show)
+    seconds = given.collection().demo(_nothing if given.quiet else _Storyteller().show)
     print_outcome(f"\nThat was the whole loop, in {duration(seconds)}.\n{_NEXT}")
 
 

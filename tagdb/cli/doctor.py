@@ -12,7 +12,7 @@ from tagdb.cli.given import READING, Given, shares
 from tagdb.errors import CheckFailed
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.checking.findings import Finding
+    from tagdb.door.types import Finding
 
 
 @shares(*READING)
@@ -28,12 +28,10 @@ def doctor(given: Given) -> None:
 
         tagdb doctor --json | jq 'select(.ok == false)'
     """
-    from tagdb.pipeline.checking import doctor as use_case
-
-    examination = use_case.examine(given.db_url, schema=given.schema)
+    examination = given.collection().doctor()
     for each in examination.findings:
         if given.json:
-            print_json(each.as_json())
+            print_json(each)
         elif not given.quiet or each in examination.problems:
             _print(each)
     if examination.unreachable:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tagdb.cli import embedder_add, embedder_train
-from tagdb.cli.common import print_facts, print_json, print_outcome, print_table
+from tagdb.cli.common import print_facts, print_outcome
 from tagdb.cli.given import DATABASE, READING, TALK, Given, shares
-from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.embedders.verifying import Verified
+    from tagdb.door.types import EmbedderSpec, KnownEmbedder, Verified
 
 app = typer.Typer(help="List, show, add, choose and train the model that makes the vectors.", no_args_is_help=True)
 
@@ -32,18 +31,7 @@ def list_(given: Given) -> None:
 
         tagdb embedder list
     """
-    from tagdb.pipeline.embedders import registry
-
-    found = registry.overview(given.open())
-    if given.json:
-        for each in found:
-            print_json(each)
-        return
-    columns = ("name", "kind", "dimension", "vectors", "in use", "fingerprint")
-    print_table(
-        ((e["name"], e["kind"], e["dim"], e["vectors"], e["state"], e["fingerprint"][:12]) for e in found),
-        columns,
-    )
+    given.print_list(given.collection().embedders(), _row)
 
 
 @app.command("show")
@@ -58,17 +46,9 @@ def show(
 
         tagdb embedder show starter
     """
-    from dataclasses import asdict
+    from tagdb.door import machine
 
-    from tagdb.pipeline.embedders import installed
-
-    spec = installed.describe(name)
-    if given.json:
-        print_json(asdict(spec))
-        return
-    facts = {"name": spec.name, "kind": spec.kind, "dimension": spec.dim, "folder": spec.directory}
-    facts |= {key.replace("_", " "): value for key, value in spec.config.items() if value not in (None, "")}
-    print_facts({**facts, "fingerprint": spec.fingerprint})
+    given.print_result(machine.describe_embedder(name), _print)
 
 
 app.command("add")(embedder_add.add)
@@ -89,12 +69,9 @@ def use(
 
         tagdb embedder use ~/models/elmo-original && tagdb sync
     """
-    from tagdb.pipeline.embedders import registry
-
-    report = reporter()
-    spec = registry.choose(given.open(), name)
+    spec = given.collection().use_embedder(name)
     print_outcome(f"sync embeds with {spec.name} ({spec.dim} dimensions) from now on")
-    report.say("next: tagdb sync")
+    given.reporter().say("next: tagdb sync")
 
 
 @app.command("verify")
@@ -109,16 +86,9 @@ def verify(
 
         tagdb embedder verify starter
     """
-    from dataclasses import asdict
+    from tagdb.door import machine
 
-    from tagdb.pipeline.embedders import verifying
-
-    with reporter().step("verifying"):
-        result = verifying.verify(name)
-    if given.json:
-        print_json(asdict(result))
-    elif not given.quiet:
-        _print_verified(result)
+    given.print_done(machine.verify_embedder(name, progress=given.reporter()), _print_verified)
 
 
 @app.command("remove")
@@ -133,14 +103,30 @@ def remove(
 
         tagdb embedder remove original --yes
     """
-    from tagdb.pipeline.embedders import installed, registry
+    from tagdb.door import machine
 
-    installed.added_under(name)
-    database = given.open()
-    if not given.yes:
-        typer.confirm(f"Delete the files of {name}?", abort=True, err=True)
-    registry.remove(database, name)
+    machine.require_added(name)
+    db = given.collection().open()
+    given.confirm(f"Delete the files of {name}?")
+    db.remove_embedder(name)
     print_outcome(f"{name} is removed")
+
+
+def _row(each: KnownEmbedder) -> dict[str, Any]:
+    return {
+        "name": each.name,
+        "kind": each.kind,
+        "dimension": each.dim,
+        "vectors": each.vectors,
+        "in use": each.state,
+        "fingerprint": each.fingerprint[:12],
+    }
+
+
+def _print(spec: EmbedderSpec) -> None:
+    facts = {"name": spec.name, "kind": spec.kind, "dimension": spec.dim, "folder": spec.directory}
+    facts |= {key.replace("_", " "): value for key, value in spec.config.items() if value not in (None, "")}
+    print_facts({**facts, "fingerprint": spec.fingerprint})
 
 
 def _print_verified(result: Verified) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tagdb.cli.common import print_facts, print_json
+from tagdb.cli.common import print_facts
 from tagdb.cli.given import TALK, Given, shares
-from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.embedders.adding import Added
+    from tagdb.door.types import Added
 
 
 class StartState(StrEnum):
@@ -92,23 +90,24 @@ def add(
 
         tagdb embedder add quick original --precision bf16
     """
-    from tagdb.pipeline.embedders import adding
+    from tagdb.door import machine
 
-    report = reporter()
-    reading = adding.Reading(
-        tokenizer,
-        lowercase,
-        start_state.value if start_state else None,
-        start_text,
-        precision.value if precision else None,
+    report = given.reporter()
+    added = machine.add_embedder(
+        name,
+        source,
+        tokenizer=tokenizer,
+        lowercase=lowercase,
+        start_state=start_state.value if start_state else None,
+        start_text=start_text,
+        precision=precision.value if precision else None,
+        licence=licence,
+        sha256=sha256,
+        progress=report,
     )
-    added = adding.add(name, source, reading, report, licence=licence, sha256=sha256)
-    if given.json:
-        print_json(asdict(added))
-        return
-    if not given.quiet:
-        _print(added)
-    report.say(f"next: tagdb embedder use {name}")
+    given.print_done(added, _print)
+    if not given.json:
+        report.say(f"next: tagdb embedder use {name}")
 
 
 def _print(added: Added) -> None:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagdb.cli.common import Seed, is_given, print_facts, print_json, read_query
+from tagdb.cli.common import Seed, is_given, print_facts, read_query
 from tagdb.cli.given import SHARED, WRITING, Given, shares
-from tagdb.cli.reporting import reporter
 from tagdb.errors import UsageError
 
 if TYPE_CHECKING:
+    from tagdb.door.types import PretrainResult
     from tagdb.models import Reporter
-    from tagdb.pipeline.embedders.pretraining import PretrainResult
 
 _EPOCHS, _ENDLESS = 10, 10_000
 
@@ -117,11 +115,22 @@ def train(
 
         tagdb embedder train --output finer --init starter --learning-rate 0.0003 --plot finer.png
     """
-    from tagdb.pipeline.embedders import pretraining as use_case
-
     if init is not None:
         _require_not_given(ctx, "cell_dim", "projection_dim", "keep_case", "tokenizer")
-    settings = use_case.Settings(
+    report = given.reporter()
+    result = given.collection().train_embedder(
+        output,
+        query=read_query(query, query_file),
+        tags_query=tags_query,
+        files=file or (),
+        init=init,
+        cell_dim=cell_dim,
+        projection_dim=projection_dim,
+        number_format=number_format.value,
+        name=name,
+        licence=licence,
+        command=_command_line(ctx),
+        plot=plot,
         epochs=epochs or (_ENDLESS if hours else _EPOCHS),
         token_epochs=token_epochs,
         hours=hours,
@@ -135,25 +144,7 @@ def train(
         tag_weight=tag_weight,
         seed=seed,
     )
-    report = reporter()
-    result = use_case.pretrain(
-        given.open,
-        use_case.TrainingTexts(read_query(query, query_file), tags_query, tuple(file or ())),
-        output,
-        settings,
-        use_case.Size(cell_dim=cell_dim, projection_dim=projection_dim),
-        report,
-        name=name,
-        licence=licence,
-        command=_command_line(ctx),
-        init=init,
-        number_format=number_format.value,
-        plot=plot,
-    )
-    if given.json:
-        print_json(asdict(result))
-    elif not given.quiet:
-        _print(result)
+    given.print_done(result, _print)
     _tell_what_next(result, plot, report)
 
 

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from tagdb.cli.given import DATABASE, TALK, Given, shares
-from tagdb.cli.reporting import reporter
 
 app = typer.Typer(help="Write results to a file for other tools.", no_args_is_help=True)
 
@@ -32,8 +31,5 @@ def predictions(
 
         tagdb export predictions labels.parquet --probability
     """
-    from tagdb.pipeline.asking import export
-
-    report = reporter()
-    rows = export.export_predictions(given.open(), file, report, probability=probability)
-    report.say(f"wrote {rows:,} rows")
+    rows = given.collection().export(file, probability=probability)
+    given.reporter().say(f"wrote {rows:,} rows")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
-from tagdb import config
-from tagdb.cli.common import print_json, print_outcome, print_table, set_quiet, set_verbose
+from tagdb.cli.common import print_json, print_table, set_quiet, set_verbose
 from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
-    from tagdb.db.connection import Database
+    from tagdb.door.collection import Collection
     from tagdb.models import Reporter
 
 _Own = ParamSpec("_Own")
@@ -116,41 +115,38 @@ class Given:
     quiet: bool = False
     verbose: bool = False
 
-    @property
-    def schema_name(self) -> str:
-        """The schema that is meant, to be named to people."""
-        return config.resolve_schema(self.schema)
-
     def reporter(self) -> Reporter:
         """Return the reporter that fits stderr and --quiet."""
         return reporter()
 
-    def open(self) -> Database:
-        """Open the collection that --db-url, --schema and the settings name."""
-        from tagdb.pipeline.running import opening
+    def collection(self) -> Collection:
+        """Return what --db-url, --schema and the settings name; it is opened by the first method that needs it."""
+        from tagdb.door.collection import Collection
 
-        return opening.open_database(self.db_url, reporter(), wait=self.wait, schema=self.schema)
+        return Collection(self.db_url, self.schema, wait=self.wait, progress=reporter())
 
     def confirm(self, question: str) -> None:
         """Ask before something is lost, unless --yes says that it may be; whoever says no ends the command."""
         if not self.yes:
             typer.confirm(question, abort=True, err=True)
 
-    def print_result(self, result: _Result, show: Callable[[_Result], object], *, plain: Any = None) -> None:
+    def print_result(self, result: _Result, show: Callable[[_Result], object]) -> None:
         """Print what was asked for: with --json as an object, else by `show`."""
-        print_json(plain) if self.json else show(result)
+        print_json(result) if self.json else show(result)
 
-    def print_list(self, found: Sequence[Any], columns: Sequence[str], row: Callable[[Any], Sequence[Any]]) -> None:
-        """Print what was asked for: with --json an object a line, else a table."""
+    def print_list(self, found: Sequence[_Result], row: Callable[[_Result], Mapping[str, Any]]) -> None:
+        """Print what was asked for: with --json an object a line, else a table with what `row` names as its columns."""
         if self.json:
             for each in found:
                 print_json(each)
-        else:
-            print_table(map(row, found), columns)
+        elif found:
+            rows = [row(each) for each in found]
+            print_table([list(each.values()) for each in rows], list(rows[0]))
 
-    def print_done(self, outcome: str, plain: Any) -> None:
-        """Print what was done: with --json as an object, else in words, which --quiet takes for granted."""
-        print_json(plain) if self.json else print_outcome(outcome)
+    def print_done(self, result: _Result, show: Callable[[_Result], object]) -> None:
+        """Print what was done: with --json as an object, else by `show`, where --quiet does not take it for granted."""
+        if self.json or not self.quiet:
+            self.print_result(result, show)
 
 
 def shares(*names: str) -> Callable[[Callable[Concatenate[Given, _Own], None]], Callable[..., None]]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tagdb.cli.common import print_json
 from tagdb.cli.given import WRITING, Given, shares
-from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.importing import ImportResult
+    from tagdb.door.types import ImportResult
 
 
 @shares(*WRITING)
@@ -59,21 +56,21 @@ def import_(
 
         curl -s https://example.org/questions.csv | tagdb import -
     """
-    from tagdb.pipeline import importing
-
-    report = reporter()
-    database = given.open()
-    columns = importing.Columns(id_column, title_column, tags_column, label_column, created_column)
-    result = importing.import_files(
-        database, files, report, format=format, columns=columns, strict=strict, replace=replace
+    result = given.collection().import_files(
+        files,
+        format=format,
+        id_column=id_column,
+        title_column=title_column,
+        tags_column=tags_column,
+        label_column=label_column,
+        created_column=created_column,
+        replace=replace,
+        strict=strict,
     )
-    if given.json:
-        print_json(asdict(result))
-    else:
-        if not given.quiet:
-            _print(result)
+    given.print_done(result, _print)
+    if not given.json:
         _print_bad(result)
-        report.say("next: tagdb sync")
+        given.reporter().say("next: tagdb sync")
     if result.bad:
         raise typer.Exit(1)
 

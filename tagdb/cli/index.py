@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tagdb.cli.common import print_json, print_table
 from tagdb.cli.given import READING, WRITING, Given, shares
-from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.syncing.indexing import IndexStatus
+    from tagdb.door.types import IndexStatus
 
 app = typer.Typer(help="Build, drop and show the indexes behind fast neighbours.", no_args_is_help=True)
 
@@ -27,12 +23,9 @@ def build(given: Given) -> None:
 
         tagdb index build
     """
-    from tagdb.pipeline.syncing import indexing
-
-    report = reporter()
-    built = indexing.build(given.open(), report)
+    built = given.collection().build_index()
     if given.json or not given.quiet:
-        _print(built, as_json=given.json)
+        given.print_list(built, _row)
 
 
 @app.command("drop")
@@ -44,11 +37,9 @@ def drop(given: Given) -> None:
 
         tagdb index drop
     """
-    from tagdb.pipeline.syncing import indexing
-
-    left = indexing.drop(given.open())
+    left = given.collection().drop_index()
     if given.json or not given.quiet:
-        _print(left, as_json=given.json)
+        given.print_list(left, _row)
 
 
 @app.command("status")
@@ -60,22 +51,20 @@ def status(given: Given) -> None:
 
         tagdb index status
     """
-    from tagdb.pipeline.syncing import indexing
-
-    report = reporter()
-    found = indexing.show(given.open())
-    _print(found, as_json=given.json)
+    found = given.collection().index_status()
+    given.print_list(found, _row)
     for each in found:
         if each.worthwhile and not each.built:
-            report.say(f"next: tagdb index build ({each.vectors:,} vectors on {each.relation} pay for an index)")
+            given.reporter().say(
+                f"next: tagdb index build ({each.vectors:,} vectors on {each.relation} pay for an index)"
+            )
 
 
-def _print(found: Sequence[IndexStatus], *, as_json: bool) -> None:
-    if as_json:
-        for each in found:
-            print_json(asdict(each))
-        return
-    print_table(
-        ((i.relation, i.built, i.vectors, f"{i.bytes / 2**20:.1f} MB" if i.built else None, i.embedder) for i in found),
-        ("on", "built", "vectors", "size", "embedder"),
-    )
+def _row(each: IndexStatus) -> dict[str, Any]:
+    return {
+        "on": each.relation,
+        "built": each.built,
+        "vectors": each.vectors,
+        "size": f"{each.bytes / 2**20:.1f} MB" if each.built else None,
+        "embedder": each.embedder,
+    }

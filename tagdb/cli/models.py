@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tagdb import shortening
-from tagdb.cli.common import print_facts, print_json, print_outcome, print_table
+from tagdb.cli.common import print_facts
 from tagdb.cli.given import DATABASE, READING, TALK, WRITING, Given, shares
-from tagdb.cli.reporting import reporter
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.learning.classifiers import Deletion, StoredClassifier
+    from tagdb.door.types import Deleted, Deletion, StoredClassifier
 
 app = typer.Typer(help="List, show, activate and delete classifiers.", no_args_is_help=True)
 
@@ -34,19 +32,10 @@ def list_(given: Given) -> None:
 
         tagdb models list
     """
-    from tagdb.pipeline.learning import classifiers
-
-    report = reporter()
-    found = classifiers.stored(given.open())
-    if given.json:
-        for each in found:
-            print_json(asdict(each))
-        return
-    columns = ("number", "name", "active", "accuracy", "macro F1", "classes", "embedder", "made at")
-    if found:
-        print_table([_row(each) for each in found], columns)
-    else:
-        report.say("there is no classifier yet; next: tagdb train --query SQL")
+    found = given.collection().models()
+    given.print_list(found, _row)
+    if not found and not given.json:
+        given.reporter().say("there is no classifier yet; next: tagdb train --query SQL")
 
 
 @app.command("show")
@@ -61,25 +50,7 @@ def show(
 
         tagdb models show classifier-1
     """
-    from tagdb.pipeline.learning import classifiers
-
-    found = classifiers.find(given.open(), which)
-    if given.json:
-        print_json(asdict(found))
-        return
-    print_facts(
-        {
-            "name": f"{found.name} (number {found.id})",
-            "active": found.active,
-            "embedder": found.embedder + ("" if found.usable else " (no longer in use)"),
-            "classes": shortening.named(found.classes, _CLASSES_SHOWN),
-            "made at": found.created_at,
-            "query": " ".join(found.query.split()),
-            "settings": _listed(found.settings),
-            "versions": _listed(found.versions),
-        }
-    )
-    typer.echo(f"\n{found.report}\n{found.confusion}", nl=False)
+    given.print_result(given.collection().model(which), _print)
 
 
 @app.command("activate")
@@ -94,15 +65,8 @@ def activate(
 
         tagdb models activate classifier-2 && tagdb predict
     """
-    from tagdb.pipeline.learning import classifiers
-
-    report = reporter()
-    found = classifiers.activate(given.open(), which)
-    if given.json:
-        print_json({"id": found.id, "name": found.name, "active": found.active})
-    else:
-        print_outcome(f"{found.name} is active")
-    report.say("next: tagdb predict")
+    given.print_done(given.collection().activate_model(which), lambda done: typer.echo(f"{done.name} is active"))
+    given.reporter().say("next: tagdb predict")
 
 
 @app.command("delete")
@@ -119,22 +83,32 @@ def delete(
 
         tagdb models delete classifier-1 --yes
     """
-    from tagdb.pipeline.learning import classifiers
-
-    report = reporter()
-    database = given.open()
-    planned = classifiers.deletion(database, which)
-    if not given.yes:
-        typer.confirm(_question(planned), abort=True, err=True)
-    done = classifiers.delete(database, str(planned.classifier.id), report)
-    if given.json:
-        print_json(_as_json(done))
-    else:
-        print_outcome(_outcome(done))
-    if done.removed and given.quiet:
-        report.warn(_outcome(done))
-    if done.classifier.active:
+    db, report = given.collection(), given.reporter()
+    planned = db.plan_deletion(which)
+    given.confirm(_question(planned))
+    done = db.delete_model(str(planned.classifier.id))
+    outcome = _outcome(done, planned.total)
+    given.print_done(done, lambda _: typer.echo(outcome))
+    if done.labels_removed and given.quiet:
+        report.warn(outcome)
+    if done.was_active:
         report.say("next: tagdb models activate NAME, or tagdb train --query SQL")
+
+
+def _print(found: StoredClassifier) -> None:
+    print_facts(
+        {
+            "name": f"{found.name} (number {found.id})",
+            "active": found.active,
+            "embedder": found.embedder + ("" if found.usable else " (no longer in use)"),
+            "classes": shortening.named(found.classes, _CLASSES_SHOWN),
+            "made at": found.created_at,
+            "query": " ".join(found.query.split()),
+            "settings": _listed(found.settings),
+            "versions": _listed(found.versions),
+        }
+    )
+    typer.echo(f"\n{found.report}\n{found.confusion}", nl=False)
 
 
 def _question(planned: Deletion) -> str:
@@ -146,28 +120,25 @@ def _question(planned: Deletion) -> str:
     return f"{f'Delete {name}{active}{labels}'.rstrip(',')}?"
 
 
-def _outcome(done: Deletion) -> str:
-    notes = [f"{done.renewed:,} labels written anew by {done.heir}"] * bool(done.heir)
-    notes += [f"{done.removed:,} of {done.total:,} labels removed"] * bool(done.removed)
-    return "; ".join([f"{done.classifier.name} is deleted", *notes])
+def _outcome(done: Deleted, total: int) -> str:
+    notes = [f"{done.labels_renewed:,} labels written anew by {done.renewed_by}"] * bool(done.renewed_by)
+    notes += [f"{done.labels_removed:,} of {total:,} labels removed"] * bool(done.labels_removed)
+    return "; ".join([f"{done.name} is deleted", *notes])
 
 
-def _as_json(done: Deletion) -> dict[str, Any]:
-    return {
-        "id": done.classifier.id,
-        "name": done.classifier.name,
-        "was_active": done.classifier.active,
-        "renewed_by": done.heir,
-        "labels_renewed": done.renewed,
-        "labels_removed": done.removed,
-    }
-
-
-def _row(each: StoredClassifier) -> Sequence[Any]:
+def _row(each: StoredClassifier) -> dict[str, Any]:
     shown = ", ".join(shortening.ellipsis(name, _LONGEST_CLASS) for name in each.classes[:_CLASSES_IN_A_ROW])
     more = f", … ({len(each.classes)} in all)" if len(each.classes) > _CLASSES_IN_A_ROW else ""
-    accuracy, macro_f1 = each.metrics["accuracy"], each.metrics["macro_f1"]
-    return each.id, each.name, each.active, accuracy, macro_f1, shown + more, each.embedder, each.created_at
+    return {
+        "number": each.id,
+        "name": each.name,
+        "active": each.active,
+        "accuracy": each.metrics["accuracy"],
+        "macro F1": each.metrics["macro_f1"],
+        "classes": shown + more,
+        "embedder": each.embedder,
+        "made at": each.created_at,
+    }
 
 
 def _listed(values: Mapping[str, Any]) -> str:

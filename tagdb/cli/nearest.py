@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tagdb import shortening
-from tagdb.cli.common import print_json, print_table
 from tagdb.cli.given import READING, Given, shares
-from tagdb.cli.reporting import reporter
 from tagdb.errors import UsageError
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.asking.nearest import Neighbours
+    from tagdb.door.types import NearQuestion, NearTag
 
 
 @shares(*READING)
@@ -43,31 +41,25 @@ def nearest(
 
         tagdb nearest pandas --questions --where "created_at > '2020-01-01'"
     """
-    from tagdb.pipeline.asking import nearest as use_case
-
     if where and not questions:
         raise UsageError("--where filters questions", hint=f"tagdb nearest {wanted!r} --questions --where …")
-    report = reporter()
-    database = given.open()
+    db = given.collection()
     if questions:
-        longest = use_case.WHOLE_TEXT if given.json else shortening.LONGEST_CELL + 1
-        result = use_case.nearest_questions(database, wanted, k, report, where=where, exact=exact, longest=longest)
+        longest = None if given.json else shortening.LONGEST_CELL + 1
+        near = db.nearest(wanted, k, questions=True, where=where, exact=exact, longest=longest)
+        given.print_list(near, _question)
+        found = len(near)
     else:
-        result = use_case.nearest_tags(database, wanted, k, report, exact=exact)
-    _print(result, questions=questions, as_json=given.json)
-    if not result.complete:
-        report.say(f"only {len(result.found)} of {k}: there are no more that fit")
+        tags = db.nearest(wanted, k, exact=exact)
+        given.print_list(tags, _tag)
+        found = len(tags)
+    if found < k:
+        given.reporter().say(f"only {found} of {k}: there are no more that fit")
 
 
-def _print(result: Neighbours, *, questions: bool, as_json: bool) -> None:
-    columns = ("question_id", "distance", "text") if questions else ("tag", "distance", "questions")
-    rows: list[tuple[object, ...]]
-    if questions:
-        rows = [(int(each.name) if as_json else each.name, each.distance, each.text) for each in result.found]
-    else:
-        rows = [(each.name, each.distance, each.questions) for each in result.found]
-    if not as_json:
-        print_table(rows, [column.replace("_id", "") for column in columns])
-        return
-    for row in rows:
-        print_json(dict(zip(columns, row, strict=True)))
+def _question(each: NearQuestion) -> dict[str, Any]:
+    return {"question": str(each.question_id), "distance": each.distance, "text": each.text}
+
+
+def _tag(each: NearTag) -> dict[str, Any]:
+    return {"tag": each.tag, "distance": each.distance, "questions": each.questions}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from tagdb.cli.common import print_json, print_outcome
+import typer
+
 from tagdb.cli.given import WRITING, Given, shares
-from tagdb.cli.reporting import reporter
+
+if TYPE_CHECKING:
+    from tagdb.door.types import PredictResult
 
 
 @shares(*WRITING)
@@ -17,11 +20,8 @@ def predict(given: Given) -> None:
 
         tagdb predict && tagdb db psql -c 'SELECT label, count(*) FROM tagdb.labels GROUP BY label'
     """
-    from tagdb.pipeline.learning import predict as use_case
+    given.print_done(given.collection().predict(), _print)
 
-    report = reporter()
-    result = use_case.predict(given.open(), report)
-    if given.json:
-        print_json(asdict(result))
-    else:
-        print_outcome(f"labels: {result.written:,} written by {result.classifier}, {result.removed:,} removed")
+
+def _print(result: PredictResult) -> None:
+    typer.echo(f"labels: {result.written:,} written by {result.classifier}, {result.removed:,} removed")

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tagdb import shortening
-from tagdb.cli.common import print_facts, print_json
+from tagdb.cli.common import print_facts
 from tagdb.cli.given import READING, Given, shares
 from tagdb.errors import CheckFailed
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.asking.status import Status
+    from tagdb.door.types import Status
 
 
 @shares(*READING)
@@ -28,10 +28,8 @@ def status(
 
         tagdb status --check || mail -s 'tagdb is behind' you@example.org
     """
-    from tagdb.pipeline.asking import status as use_case
-
-    picture = use_case.status(given.open())
-    print_json(picture.as_json()) if given.json else _print(picture)
+    picture = given.collection().status()
+    given.print_result(picture, _print)
     if check and picture.reasons:
         raise CheckFailed(f"not everything is current: {_why(picture)}", hint=picture.reasons[0].next)
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagdb.cli.common import duration, print_facts, print_json, read_query
+from tagdb.cli.common import print_facts, read_query
 from tagdb.cli.given import WRITING, Given, shares
-from tagdb.cli.reporting import reporter
-from tagdb.errors import UsageError
+from tagdb.drawing import duration
+from tagdb.errors import InputRefused, UsageError
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.planning import Plan
-    from tagdb.pipeline.sync import SyncResult
+    from tagdb.door.types import Plan, Synced
 
 
 @shares(*WRITING)
@@ -81,34 +79,25 @@ def sync(
 
         tagdb sync --source-sql-file tickets.sql --source-tags-sql 'SELECT id, topics AS tag FROM tickets'
     """
-    from tagdb.pipeline import planning
-    from tagdb.pipeline import sync as use_case
-
-    choice = use_case.Choice(text, *_sources(source_sql, source_sql_file, source_tags_sql, source_tags_sql_file))
-    report = reporter()
-    database = given.open()
+    source, tags = _sources(source_sql, source_sql_file, source_tags_sql, source_tags_sql_file)
+    what: dict[str, Any] = {
+        "text": text,
+        "source_sql": source,
+        "source_tags_sql": tags,
+        "limit": limit,
+        "max_tokens": max_tokens,
+        "allow_gone": allow_gone,
+    }
+    db = given.collection()
     if dry_run:
-        plan = planning.plan(database, choice, report, limit=limit, max_tokens=max_tokens, allow_gone=allow_gone)
-        print_json(asdict(plan)) if given.json else _print_plan(plan)
+        given.print_result(db.plan(**what), _print_plan)
         return
-    result = use_case.sync(
-        database,
-        choice,
-        report,
-        limit=limit,
-        max_tokens=max_tokens,
-        block_size=batch_size,
-        index=index,
-        allow_gone=allow_gone,
-    )
-    if given.json:
-        print_json(_as_json(result))
-    elif not given.quiet:
-        _print_result(result)
-    elif result.failed:
-        report.warn(f"{result.failed:,} texts failed: tagdb status says why")
+    result = db.sync(**what, batch_size=batch_size, index=index)
+    given.print_done(result, _print_result)
+    if result.failed and given.quiet and not given.json:
+        given.reporter().warn(f"{result.failed:,} texts failed: tagdb status says why")
     if result.label_fault:
-        raise result.label_fault
+        raise InputRefused(result.label_fault, hint=result.label_hint)
     if result.failed:
         raise typer.Exit(1)
 
@@ -137,12 +126,11 @@ def _print_plan(plan: Plan) -> None:
     )
 
 
-def _print_result(result: SyncResult) -> None:
-    changes, embedded = result.changes, result.embedded
-    rate = f", {embedded.texts_per_second:,.0f}/s" if embedded.texts_per_second else ""
-    typer.echo(f"questions: {changes.new:,} new, {changes.changed:,} changed, {changes.gone:,} gone")
-    notes = [f"{embedded.due:,} due", f"{embedded.texts:,} embedded{rate}"]
-    notes += [f"{embedded.truncated:,} of them truncated"] * bool(embedded.truncated)
+def _print_result(result: Synced) -> None:
+    rate = f", {result.texts_per_second:,.0f}/s" if result.texts_per_second else ""
+    typer.echo(f"questions: {result.new:,} new, {result.changed:,} changed, {result.gone:,} gone")
+    notes = [f"{result.texts_due:,} due", f"{result.embedded:,} embedded{rate}"]
+    notes += [f"{result.truncated:,} of them truncated"] * bool(result.truncated)
     notes += [f"{result.without_token:,} skipped (no token)"] * bool(result.without_token)
     notes += [f"{result.failed:,} failed"] * bool(result.failed)
     notes += [f"{result.texts_left:,} still due"] * bool(result.texts_left)
@@ -151,24 +139,3 @@ def _print_result(result: SyncResult) -> None:
     typer.echo(f"labels: {result.labelled:,} written, {result.labels_removed:,} removed")
     for relation in result.indexed:
         typer.echo(f"index: built on {relation}")
-
-
-def _as_json(result: SyncResult) -> dict[str, Any]:
-    fault = result.label_fault
-    return {
-        **asdict(result.changes),
-        "texts_due": result.embedded.due,
-        "embedded": result.embedded.texts,
-        "truncated": result.embedded.truncated,
-        "without_token": result.without_token,
-        "failed": result.failed,
-        "texts_left": result.texts_left,
-        "tags": result.tags,
-        "tags_removed": result.tags_removed,
-        "labelled": result.labelled,
-        "labels_removed": result.labels_removed,
-        "label_fault": str(fault) if fault else None,
-        "indexed": result.indexed,
-        "embedder": result.embedder,
-        "texts_per_second": result.embedded.texts_per_second,
-    }

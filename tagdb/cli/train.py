@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tagdb.cli.common import Seed, is_given, print_json, read_query
+from tagdb.cli.common import Seed, is_given, read_query
 from tagdb.cli.given import WRITING, Given, shares
-from tagdb.cli.reporting import reporter
 from tagdb.errors import UsageError
 
 if TYPE_CHECKING:
-    from tagdb.pipeline.learning.train import TrainResult
+    from tagdb.door.types import Trained
 
 
 @shares(*WRITING)
@@ -59,27 +57,27 @@ def train(
 
         tagdb train --again -q && tagdb sync -q     # in cron: a better classifier takes over, else nothing changes
     """
-    from tagdb.pipeline.learning import train as use_case
-
-    report = reporter()
+    report = given.reporter()
     text = read_query(query, query_file)
     if text is None and not again:
         raise UsageError(
             "give the training rows as --query or as --query-file",
             hint="tagdb train --query 'SELECT id AS question_id, label FROM questions WHERE label IS NOT NULL'",
         )
-    settings = use_case.TrainSettings(sample, test_size, seed, C, max_iter, timeout)
-    database = given.open()
-    if again:
-        changed = {key: value for key, value in vars(settings).items() if is_given(ctx, key)}
-        result = use_case.train_again(database, changed, report, query=text, name=name, activate=activate, plot=plot)
-    else:
-        assert text is not None
-        result = use_case.train(database, text, settings, report, name=name, activate=activate, plot=plot)
-    if given.json:
-        print_json(_as_json(result))
-    elif not given.quiet:
-        _print(result)
+    result = given.collection().train(
+        text,
+        again=again,
+        name=name,
+        sample=sample,
+        test_size=test_size if is_given(ctx, "test_size") else None,
+        seed=seed if is_given(ctx, "seed") else None,
+        C=C if is_given(ctx, "C") else None,
+        max_iter=max_iter if is_given(ctx, "max_iter") else None,
+        timeout=timeout if is_given(ctx, "timeout") else None,
+        activate=activate,
+        plot=plot,
+    )
+    given.print_done(result, _print)
     if not result.converged:
         report.warn("the solver stopped before it converged; a larger --max-iter may help")
     if plot:
@@ -90,16 +88,16 @@ def train(
         report.say(f"next: tagdb models activate {result.name} uses it all the same")
 
 
-def _print(result: TrainResult) -> None:
-    metrics, training = result.metrics, result.training
+def _print(result: Trained) -> None:
+    metrics = result.metrics
     typer.echo(
-        f"rows: {training.read:,} read, {training.train_rows:,} to train on "
-        f"({training.train_texts:,} different texts), {training.test_rows:,} held out"
+        f"rows: {result.read:,} read, {result.train_rows:,} to train on "
+        f"({result.train_texts:,} different texts), {result.test_rows:,} held out"
     )
     left_out = {
-        "label is NULL": training.without_label,
-        "no vector yet: tagdb sync": training.without_vector,
-        "not in the sample": training.rows_not_sampled,
+        "label is NULL": result.without_label,
+        "no vector yet: tagdb sync": result.without_vector,
+        "not in the sample": result.not_sampled,
     }
     for reason, rows in left_out.items():
         if rows:
@@ -107,24 +105,3 @@ def _print(result: TrainResult) -> None:
     f1 = f"F1 of {metrics.classes[1]}" if len(metrics.classes) == 2 else "macro F1"
     typer.echo(f"\naccuracy {metrics.accuracy:.4f}   {f1} {metrics.f1:.4f}\n\n{result.report}\n{result.confusion}")
     typer.echo(f"{result.name} is {'active now' if result.active else 'stored but not active'}: {result.reason}")
-
-
-def _as_json(result: TrainResult) -> dict[str, Any]:
-    rival, training = result.active_metrics, result.training
-    return {
-        "classifier": result.classifier,
-        "name": result.name,
-        "active": result.active,
-        "reason": result.reason,
-        "converged": result.converged,
-        "read": training.read,
-        "without_label": training.without_label,
-        "without_vector": training.without_vector,
-        "not_sampled": training.rows_not_sampled,
-        "train_rows": training.train_rows,
-        "train_texts": training.train_texts,
-        "test_rows": training.test_rows,
-        "similar_labels": [asdict(each) for each in training.similar],
-        "metrics": result.metrics.to_json(),
-        "active_metrics": rival.to_json() if rival else None,
-    }

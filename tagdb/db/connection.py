@@ -63,16 +63,24 @@ class Database:
             "postgresql+psycopg2://", creator=self._connect, poolclass=NullPool, hide_parameters=True
         )
         self._behind_pooler = False
+        self._server: EmbeddedServer | None = None
 
     @classmethod
     def open(
         cls, target: config.Target, patience: Patience = NO_PATIENCE, schema: str = config.DEFAULT_SCHEMA
     ) -> Database:
-        """Open what the settings name; the embedded server is started where needed and runs as long as this process."""
+        """Open what the settings name; the embedded server is started where needed, and runs until `close` at least."""
         if target.dsn is not None:
             return cls(target.dsn, origin=target.origin, patience=patience, schema=schema)
-        dsn = EmbeddedServer(config.home()).acquire()
-        return cls(dsn, origin=target.origin, embedded=True, patience=patience, schema=schema)
+        server = EmbeddedServer(config.home())
+        database = cls(server.acquire(), origin=target.origin, embedded=True, patience=patience, schema=schema)
+        database._server = server
+        return database
+
+    def close(self) -> None:
+        """Give up the embedded server, which stops where nobody else uses it; else the process's end does that."""
+        if self._server is not None:
+            self._server.release()
 
     def beside(self, schema: str) -> Database:
         """Return the collection in another schema of the same database."""

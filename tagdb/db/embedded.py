@@ -58,6 +58,7 @@ class EmbeddedServer:
         self.log = self.root / "log"
         self._kept = self.home / "keep-running"
         self._users: int | None = None
+        self._process = os.getpid()
 
     @property
     def running(self) -> bool:
@@ -90,6 +91,7 @@ class EmbeddedServer:
             if self._users is None:
                 self._users = os.open(self.home / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
                 fcntl.flock(self._users, fcntl.LOCK_SH)
+                self._process = os.getpid()
                 atexit.register(self.release)
             if keep:
                 self._kept.touch()
@@ -99,7 +101,10 @@ class EmbeddedServer:
 
     def release(self) -> None:
         """Give up this process's use of the server; the last one stops it, unless it was told to stay."""
-        if self._users is None or not self.home.exists():
+        if self._users is None or self._process != os.getpid():  # a lock that came with a fork is the parent's to give
+            return
+        atexit.unregister(self.release)
+        if not self.home.exists():
             return
         with self._alone():
             others = self._shared_with_others()

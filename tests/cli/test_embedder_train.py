@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tagdb.cli import embedder_train, reporting
+from tagdb import drawing
+from tagdb.cli import embedder_train
 from tagdb.db.connection import Database
 from tagdb.elmo.training.settings import Settings, Size
 from tagdb.pipeline.embedders import pretraining
@@ -71,7 +72,7 @@ def test_defaults_are_those_of_the_settings() -> None:
 def test_files_become_an_embedder_with_facts_and_what_comes_next(
     no_database: None, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reporting, "_LINE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(drawing, "LINE_EVERY_SECONDS", 0.0)
     output, picture = tmp_path / "elmo", tmp_path / "curve.png"
     words = ("embedder", "train", "--output", str(output), "--file", str(file), *SMALL, "--projection-dim", "16")
     result = done(*words, "--epochs", "1", "--plot", str(picture), "--db-url", f"postgresql://me:{PASSWORD}@nowhere/db")

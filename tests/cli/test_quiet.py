@@ -47,7 +47,7 @@ def acts(
     monkeypatch.setenv("TAGDB_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(pretraining, "Size", partial(Size, filters=((1, 4), (2, 8)), n_highway=0))
     monkeypatch.setattr(demo, "demo", lambda *_: 1.0)
-    monkeypatch.setattr(server, "start", lambda *_, schema: "postgresql://somewhere")
+    monkeypatch.setattr(server, "start", lambda *_, **_options: "postgresql://somewhere")
     monkeypatch.setattr(server, "stop", lambda *_, force: not force)
     rows = (f"{n},{tag} t{n % 9},{tag}" for n in range(60) for tag in (("java", "python")[n % 2],))
     (tmp_path / "questions.csv").write_text("id,tags,label\n" + "\n".join(rows))

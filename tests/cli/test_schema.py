@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tagdb import config
 from tagdb.pipeline.running import opening
 from tests.cli.running import commands, done, tagdb
 
@@ -22,7 +23,7 @@ def used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., str]:
     monkeypatch.setenv("TAGDB_HOME", str(tmp_path))
 
     def opened(*_args: object, schema: str | None = None, **_options: Any) -> None:
-        raise _Opened(opening.config.resolve_schema(schema))
+        raise _Opened(config.resolve_schema(schema))
 
     monkeypatch.setattr(opening, "open_database", opened)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from tagdb.db import lifting, source, userquery
 from tagdb.db.connection import Database, Session
@@ -11,7 +13,18 @@ from tagdb.models import Reporter
 from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.embedders.registry import StoredEmbedder
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 WHOLE_TEXT = 2**31 - 1
+Embed: TypeAlias = Callable[[StoredEmbedder, str], "NDArray[np.float32]"]
+"""What gives a text its vector by a registered embedder."""
+
+
+def load_and_embed(embedder: StoredEmbedder, text: str) -> NDArray[np.float32]:
+    """Return the vector of one text; the embedder is loaded for it alone."""
+    return cast("NDArray[np.float32]", registry.load(embedder).embed([text])[0])
 
 
 @dataclass(frozen=True)
@@ -41,14 +54,22 @@ class Neighbours:
         return len(self.found) == self.asked
 
 
-def nearest_tags(database: Database, wanted: str, k: int, reporter: Reporter, *, exact: bool = False) -> Neighbours:
+def nearest_tags(
+    database: Database,
+    wanted: str,
+    k: int,
+    reporter: Reporter,
+    *,
+    exact: bool = False,
+    embed: Embed = load_and_embed,
+) -> Neighbours:
     """Return the `k` tags nearest to a tag (by its centroid) or, when no question has such a tag, to a text.
 
     Should the scan of the index come back short, the exact answer is given.
     """
     with database.session() as session:
         embedder = _embedder(session)
-        origin, vector, is_tag = _origin(session, wanted, embedder, reporter)
+        origin, vector, is_tag = _origin(session, wanted, embedder, reporter, embed)
         parameters = {"embedder": embedder.id, "origin": vector, "k": k, "except": wanted if is_tag else None}
         parts = {"dim": embedder.dim}
         with session.transaction(read_only=True):
@@ -68,6 +89,7 @@ def nearest_questions(
     where: str | None = None,
     exact: bool = False,
     longest: int = WHOLE_TEXT,
+    embed: Embed = load_and_embed,
 ) -> Neighbours:
     """Return the `k` questions nearest to a tag or a text, among those that satisfy the SQL condition `where`.
 
@@ -77,7 +99,7 @@ def nearest_questions(
     """
     with database.session() as session:
         embedder = _embedder(session)
-        origin, vector, _ = _origin(session, wanted, embedder, reporter)
+        origin, vector, _ = _origin(session, wanted, embedder, reporter, embed)
         parts = {"dim": embedder.dim, "condition": _condition(session, where)}
         parameters = {"embedder": embedder.id, "origin": vector, "k": k, "longest": longest}
         with userquery.refusals(), session.transaction(read_only=True):
@@ -95,7 +117,9 @@ def _embedder(session: Session) -> StoredEmbedder:
     return embedder
 
 
-def _origin(session: Session, wanted: str, embedder: StoredEmbedder, reporter: Reporter) -> tuple[str, str, bool]:
+def _origin(
+    session: Session, wanted: str, embedder: StoredEmbedder, reporter: Reporter, embed: Embed
+) -> tuple[str, str, bool]:
     """Return what to call the origin, its vector as text, and whether it is a tag."""
     vector = session.scalar("nearest.tag_embedding", embedder=embedder.id, tag=wanted)
     if vector is not None:
@@ -103,8 +127,7 @@ def _origin(session: Session, wanted: str, embedder: StoredEmbedder, reporter: R
     if not wanted.strip():
         raise InputRefused("an empty text has no neighbours", hint="tagdb nearest pandas")
     reporter.say(f"no question has the tag {wanted!r}; taking it as text")
-    (embedded,) = registry.load(embedder).embed([wanted])
-    return f"text {wanted!r}", f"[{','.join(map(str, embedded.tolist()))}]", False
+    return f"text {wanted!r}", f"[{','.join(map(str, embed(embedder, wanted).tolist()))}]", False
 
 
 def _condition(session: Session, where: str | None) -> str:

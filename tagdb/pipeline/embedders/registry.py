@@ -43,6 +43,19 @@ class StoredEmbedder:
         return cls(row.id, row.name, row.kind, row.fingerprint, row.dim, row.directory, row.config, row.active)
 
 
+@dataclass(frozen=True)
+class KnownEmbedder:
+    """An embedder of this machine, or one that the database has met: its `vectors` there, and its part in words."""
+
+    name: str
+    kind: str
+    dim: int
+    fingerprint: str
+    directory: str
+    vectors: int
+    state: str
+
+
 def chosen(session: Session) -> StoredEmbedder:
     """Return the embedder that sync embeds with; a database that has none begins with the shipped default."""
     row = session.row("embedder.chosen")
@@ -138,7 +151,7 @@ def choose(database: Database, name_or_directory: str) -> EmbedderSpec:
         return spec
 
 
-def overview(database: Database) -> list[dict[str, Any]]:
+def overview(database: Database) -> list[KnownEmbedder]:
     """Return the embedders of this machine and those the database has met, each with its vectors and part there."""
     with database.session() as session:
         rows = session.rows("embedder.all")
@@ -146,11 +159,11 @@ def overview(database: Database) -> list[dict[str, Any]]:
     here = [_here(name, folder) for name, folder in installed.named().items()]
     return [
         *(_listed(row, row.vectors, _state(row)) for row in rows),
-        *(each for each in here if (each["fingerprint"], installed.place(Path(each["directory"]))) not in met),
+        *(each for each in here if (each.fingerprint, installed.place(Path(each.directory))) not in met),
     ]
 
 
-def _here(name: str, folder: Path) -> dict[str, Any]:
+def _here(name: str, folder: Path) -> KnownEmbedder:
     """Describe an embedder's folder, also one whose files are damaged."""
     try:
         return _listed(elmo.read_spec(folder), 0, "shipped" if installed.is_shipped(folder) else "added")
@@ -159,9 +172,8 @@ def _here(name: str, folder: Path) -> dict[str, Any]:
         return _listed(damaged, 0, f"cannot be read: {error}")
 
 
-def _listed(each: Row | EmbedderSpec, vectors: int, state: str) -> dict[str, Any]:
-    names = ("name", "kind", "dim", "fingerprint", "directory")
-    return {**{name: getattr(each, name) for name in names}, "vectors": vectors, "state": state}
+def _listed(each: Row | EmbedderSpec, vectors: int, state: str) -> KnownEmbedder:
+    return KnownEmbedder(each.name, each.kind, each.dim, each.fingerprint, each.directory, vectors, state)
 
 
 def _state(row: Row) -> str:

@@ -8,15 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from tagdb.errors import TagdbError
+from tagdb.errors import Stopped
 
-
-class Stopped(TagdbError):
-    """The work was stopped by a signal, with everything up to then committed; the same command goes on from there."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__("stopped; what was done is kept", hint="run the same command again to go on")
-        self.exit_code = 128 + signum
+__all__ = ["StopRequest", "Stopped", "ending_on_sigterm", "finishing_blocks"]
 
 
 class StopRequest:

@@ -214,7 +214,7 @@ def test_added_embedder_serves_a_database_by_name_and_is_kept_while_it_does(
     world = World(database, "mine")
     world.put({1: "a b", 2: "c"})
     world.sync()
-    listed = {each["name"]: each["state"] for each in registry.overview(database)}
+    listed = {each.name: each.state for each in registry.overview(database)}
     assert listed == {"mine": "in use", "spare": "added", "starter": "shipped"}
     with pytest.raises(InputRefused, match="the database embeds with 'mine'"):
         registry.remove(database, "mine")
@@ -247,7 +247,7 @@ def test_list_tells_of_a_broken_embedder_and_remove_takes_it_away(source: Path, 
     _add(source)
     (home / "embedders" / "mine" / "weights.hdf5").unlink()
     (home / "embedders" / "empty").mkdir()
-    listed = {each["name"]: each["state"] for each in registry.overview(database)}
+    listed = {each.name: each.state for each in registry.overview(database)}
     assert listed["starter"] == "shipped"
     assert "weights.hdf5" in listed["mine"]
     for name in ("mine", "empty"):

@@ -51,7 +51,7 @@ def _expected(directory: Path) -> dict[int, np.ndarray]:
 
 
 def _states(world: World) -> dict[str, tuple[str, int]]:
-    return {each["name"]: (each["state"], each["vectors"]) for each in registry.overview(world.database)}
+    return {each.name: (each.state, each.vectors) for each in registry.overview(world.database)}
 
 
 def test_old_vectors_serve_until_the_new_ones_are_complete(world: World, other_embedder: Path) -> None:

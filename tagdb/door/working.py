@@ -1,0 +1,261 @@
+"""What a collection is for: questions in, vectors and labels made, neighbours and files out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from tagdb.door.opened import Opened
+from tagdb.door.results import NearQuestion, NearTag, Synced, Trained
+from tagdb.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tagdb.pipeline.asking.status import Status
+    from tagdb.pipeline.demo import Step
+    from tagdb.pipeline.importing import ImportResult
+    from tagdb.pipeline.learning.predict import PredictResult
+    from tagdb.pipeline.planning import Plan
+
+_MAX_TOKENS = 512
+
+
+class Working(Opened):
+    """The methods that are named after a command of their own."""
+
+    def import_files(
+        self,
+        files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        *,
+        format: str | None = None,  # noqa: A002
+        id_column: str | None = None,
+        title_column: str | None = None,
+        tags_column: str | None = None,
+        label_column: str | None = None,
+        created_column: str | None = None,
+        replace: bool = False,
+        strict: bool = False,
+    ) -> ImportResult:
+        """Add and update questions and tags from files, all of them or nothing; rows that are `bad` are left out.
+
+        Raises
+        ------
+        InputRefused : a file is of an unknown shape, or has a bad row (with `strict` or `replace`); nothing was changed
+        """
+        from tagdb.pipeline import importing
+
+        named = [files] if isinstance(files, str | os.PathLike) else files
+        columns = importing.Columns(id_column, title_column, tags_column, label_column, created_column)
+        with self._at_work() as database:
+            return importing.import_files(
+                database,
+                [os.fspath(each) for each in named],
+                self._reporter,
+                format=format,
+                columns=columns,
+                strict=strict,
+                replace=replace,
+            )
+
+    def sync(
+        self,
+        *,
+        text: str | None = None,
+        source_sql: str | None = None,
+        source_tags_sql: str | None = None,
+        allow_gone: bool = False,
+        limit: int | None = None,
+        batch_size: int | None = None,
+        max_tokens: int = _MAX_TOKENS,
+        index: bool = True,
+    ) -> Synced:
+        """Embed what changed, renew tag vectors, and write the labels that are due.
+
+        It may be stopped at any time: what is committed stays, and the next sync goes on from there.
+
+        Raises
+        ------
+        CheckFailed : most questions are gone, and `allow_gone` does not say that they may; nothing was changed
+        InputRefused : the source is missing, or names a question twice or not at all; nothing was changed
+        QueryRefused : the SQL cannot be run; nothing was changed
+        EmbedderUnavailable : the model's files are not here, or are no longer those the vectors were made with
+        """
+        from tagdb.pipeline import sync
+
+        with self._at_work() as database:
+            result = sync.sync(
+                database,
+                sync.Choice(text, source_sql, source_tags_sql),
+                self._reporter,
+                limit=limit,
+                max_tokens=max_tokens,
+                block_size=batch_size,
+                index=index,
+                allow_gone=allow_gone,
+            )
+        return Synced.of(result)
+
+    def plan(
+        self,
+        *,
+        text: str | None = None,
+        source_sql: str | None = None,
+        source_tags_sql: str | None = None,
+        allow_gone: bool = False,
+        limit: int | None = None,
+        max_tokens: int = _MAX_TOKENS,
+    ) -> Plan:
+        """Work out what `sync` would do, and do nothing."""
+        from tagdb.pipeline import planning, sync
+
+        choice = sync.Choice(text, source_sql, source_tags_sql)
+        with self._at_work() as database:
+            return planning.plan(
+                database, choice, self._reporter, limit=limit, max_tokens=max_tokens, allow_gone=allow_gone
+            )
+
+    def train(
+        self,
+        query: str | None = None,
+        *,
+        again: bool = False,
+        name: str | None = None,
+        sample: int | None = None,
+        test_size: float | None = None,
+        seed: int | None = None,
+        C: float | None = None,
+        max_iter: int | None = None,
+        timeout: int | None = None,
+        activate: bool = False,
+        plot: str | os.PathLike[str] | None = None,
+    ) -> Trained:
+        """Fit a logistic regression on the rows of a query, test it on texts it has not seen, and store it.
+
+        With `again`, as the active classifier was trained: with its query and settings, but for those given here. A
+        setting that is None is that one's, or the default.
+
+        Raises
+        ------
+        QueryRefused : the query is not one SELECT, fails, lacks a column or gives no row
+        InputRefused : its rows cannot be trained on, or there is no active classifier to train again
+        UsageError : there is neither a query nor `again`, or a setting makes no sense
+        """
+        from tagdb.pipeline.learning import train
+
+        if query is None and not again:
+            raise UsageError("a query has to say what to train on", hint="db.train('SELECT question_id, label FROM …')")
+        settings: dict[str, Any] = {
+            "sample": sample,
+            "test_size": test_size,
+            "seed": seed,
+            "C": C,
+            "max_iter": max_iter,
+            "timeout": timeout,
+        }
+        given = {key: value for key, value in settings.items() if value is not None}
+        chosen = train.TrainSettings(**given)
+        options: dict[str, Any] = {"name": name, "activate": activate, "plot": None if plot is None else Path(plot)}
+        with self._at_work() as database:
+            if again:
+                return Trained.of(train.train_again(database, given, self._reporter, query=query, **options))
+            assert query is not None
+            return Trained.of(train.train(database, query, chosen, self._reporter, **options))
+
+    def predict(self) -> PredictResult:
+        """Write the labels that are missing or stale; `sync` does the same as its last step.
+
+        Raises
+        ------
+        InputRefused : there is no active classifier, or its vectors are no longer the ones in use
+        """
+        from tagdb.pipeline.learning import predict
+
+        with self._at_work() as database:
+            return predict.predict(database, self._reporter)
+
+    @overload
+    def nearest(
+        self, wanted: str, k: int = 10, *, questions: Literal[False] = False, exact: bool = False
+    ) -> list[NearTag]: ...
+
+    @overload
+    def nearest(
+        self,
+        wanted: str,
+        k: int = 10,
+        *,
+        questions: Literal[True],
+        where: str | None = None,
+        exact: bool = False,
+        longest: int | None = None,
+    ) -> list[NearQuestion]: ...
+
+    def nearest(
+        self,
+        wanted: str,
+        k: int = 10,
+        *,
+        questions: bool = False,
+        where: str | None = None,
+        exact: bool = False,
+        longest: int | None = None,
+    ) -> list[NearTag] | list[NearQuestion]:
+        """Return the tags, or with `questions` the questions, nearest to a tag or, if there is none such, to a text.
+
+        Nearest first, and fewer than `k` where there are no more. `where` is a SQL condition on the columns of
+        `questions` (or of your own source); of each text come the first `longest` characters. The embedder of texts
+        stays loaded for the next call.
+
+        Raises
+        ------
+        InputRefused : nothing has a vector yet, or the text is empty
+        QueryRefused : the condition cannot be run
+        """
+        from tagdb.pipeline.asking import nearest
+
+        if where is not None and not questions:
+            raise UsageError("a condition is on questions", hint="db.nearest(…, questions=True, where=…)")
+        embed = self._embedder.embed
+        with self._at_work() as database:
+            if not questions:
+                tags = nearest.nearest_tags(database, wanted, k, self._reporter, exact=exact, embed=embed)
+                return [NearTag.of(each) for each in tags.found]
+            longest = nearest.WHOLE_TEXT if longest is None else longest
+            found = nearest.nearest_questions(
+                database, wanted, k, self._reporter, where=where, exact=exact, longest=longest, embed=embed
+            )
+            return [NearQuestion.of(each) for each in found.found]
+
+    def status(self) -> Status:
+        """Count how current everything is, and say why it is not; nothing is written."""
+        from tagdb.pipeline.asking import status
+
+        with self._at_work() as database:
+            return status.status(database)
+
+    def export(self, file: str | os.PathLike[str], *, probability: bool = False) -> int:
+        """Write id and label of every labelled question to a .csv or .parquet file; return how many there are.
+
+        Raises
+        ------
+        InputRefused : there is nothing to export, or the file cannot be written
+        """
+        from tagdb.pipeline.asking import export
+
+        with self._at_work() as database:
+            return export.export_predictions(database, os.fspath(file), self._reporter, probability=probability)
+
+    def demo(self, show: Callable[[Step], None]) -> float:
+        """Go through the whole loop on the bundled sample, and `show` each step; return how many seconds it took.
+
+        Raises
+        ------
+        InputRefused : the database holds questions that are not the sample's
+        """
+        from tagdb.pipeline import demo
+
+        with self._at_work() as database:
+            return demo.demo(database, self._reporter, show)
