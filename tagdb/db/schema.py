@@ -42,14 +42,15 @@ def require_current(session: Session) -> None:
     Unavailable : the schema holds something else, or the role may not use the one that pgvector is in
     """
     found = current_revision(session)
-    if found is None:
+    missing = _missing(session) if found == head() else []
+    if found != head() or missing:
         refuse_foreign(session)
+    if found is None:
         raise SchemaMismatch(f"this database has no {_called(session)} yet", hint="tagdb db migrate")
     _refuse_newer(session, found)
     here = f"the {_called(session)} here"
     if found != head():
         raise SchemaMismatch(f"{here} is {found}; this version needs {head()}", hint="tagdb db migrate")
-    missing = _missing(session)
     _refuse_without_vectors(session, missing)
     if missing:
         raise SchemaMismatch(f"{here} lacks {', '.join(missing)}", hint="tagdb db migrate")
