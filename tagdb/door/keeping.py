@@ -6,8 +6,6 @@ import os
 import threading
 from typing import TYPE_CHECKING, cast
 
-from tagdb.errors import EmbedderUnavailable
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -30,29 +28,27 @@ class KeptEmbedder:
 
         Raises
         ------
-        EmbedderUnavailable : see `registry.load`; or the process was forked off one in which it was loaded
+        EmbedderUnavailable : see `registry.load`; also in a process forked off one in which TensorFlow was loaded
         """
-        self._require_usable()
+        self._begin_anew_after_fork()
         with self._lock:
             known_as = (stored.fingerprint, stored.directory)
             if self._embedder is None or self._known_as != known_as:
-                self.forget()
+                self._embedder = None  # before another one takes as much memory
                 self._embedder, self._known_as = _load(stored), known_as
             return cast("NDArray[np.float32]", self._embedder.embed([text])[0])
 
     def forget(self) -> None:
-        """Let go of the embedder."""
-        self._embedder, self._known_as = None, None
+        """Let go of the embedder, once no thread is at it."""
+        self._begin_anew_after_fork()
+        with self._lock:
+            self._embedder = None
 
-    def _require_usable(self) -> None:
-        if self._process == os.getpid():
-            return
-        if self._embedder is not None:
-            raise EmbedderUnavailable(
-                "the embedder was loaded before this process was forked, and TensorFlow does not survive that",
-                hint="ask for the first text after the fork, in each worker",
-            )
-        self._lock, self._process = threading.Lock(), os.getpid()
+    def _begin_anew_after_fork(self) -> None:
+        """Leave behind the parent's embedder, which is of no use here, and its lock, which nobody here would open."""
+        if self._process != os.getpid():
+            self._embedder = None
+            self._lock, self._process = threading.Lock(), os.getpid()
 
 
 def _load(stored: StoredEmbedder) -> Embedder:

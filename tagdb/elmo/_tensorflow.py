@@ -12,7 +12,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["tf", "trace"]
+from tagdb.errors import EmbedderUnavailable
+
+__all__ = ["require_unforked", "tf", "trace"]
+
+_PROCESS = os.getpid()
 
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 # TensorFlow takes oneDNN's products by itself only where a processor has instructions for neural networks; with AVX2
@@ -38,6 +42,7 @@ def _quiet() -> Iterator[None]:
         try:
             yield
         finally:
+            del os.environ[_LOG_LEVEL]  # TensorFlow has read it; a process started by this one is its own master
             os.dup2(stderr, 2)
             os.close(stderr)
             held.seek(0)
@@ -84,6 +89,20 @@ else:
         import tensorflow as tf
     _let_keras_be_imported_later()
 _configure()
+
+
+def require_unforked() -> None:
+    """Pass in the process that imported TensorFlow: in one forked off it, all that it is asked for hangs for ever.
+
+    Raises
+    ------
+    EmbedderUnavailable : the process was forked later
+    """
+    if os.getpid() != _PROCESS:
+        raise EmbedderUnavailable(
+            "TensorFlow was loaded before this process was forked, and does not survive that",
+            hint="embed the first text after the fork, in each worker; or start processes by spawn",
+        )
 
 
 def trace(function: Callable[..., Any], signature: Sequence[Any]) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ from threading import Event
 
 import numpy as np
 
-from tagdb.elmo._tensorflow import tf
+from tagdb.elmo._tensorflow import require_unforked, tf
 from tagdb.elmo.characters import BEGIN_SENTENCE, END_SENTENCE
 from tagdb.elmo.lstm import N_GATES, DirectionalLstm
 from tagdb.elmo.options import CENTRE, ElmoOptions, read_options
@@ -88,9 +88,10 @@ class Elmo:
 
         `spec`, where `read_spec` gave it just before, saves hashing the weights again.
 
-        Raises EmbedderUnavailable when a file is missing, WeightsError when one is damaged or does not fit
-        the others.
+        Raises EmbedderUnavailable when a file is missing or the process was forked after TensorFlow's import,
+        WeightsError when a file is damaged or does not fit the others.
         """
+        require_unforked()
         directory = Path(directory)
         spec = spec or read_spec(directory)
         options = read_options(directory / OPTIONS_FILE)

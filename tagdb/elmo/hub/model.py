@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tagdb.elmo._tensorflow import tf
+from tagdb.elmo._tensorflow import require_unforked, tf
 from tagdb.elmo.hub._hub import gist, load_module, quiet
 from tagdb.elmo.options import MAX_DIMENSION
 from tagdb.elmo.weights import FloatArray
@@ -38,6 +38,7 @@ class TextModel:
     """
 
     def __init__(self, module: Path, facts: ModuleFacts | None = None) -> None:
+        require_unforked()
         self._path = module
         self._module = load_module(module)
         self._signature = self._offered() if facts is None else facts.signature

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -61,7 +62,7 @@ def examine(db_url: str | None, *, schema: str | None = None) -> Examination:
         return Examination([*findings, *_skipped(_of_all(), "there is no database yet")])
     try:
         database = Database.open(target, schema=name)
-        with database.session() as session:
+        with closing(database), database.session() as session:
             findings.append(server.connection(session, database))
             findings += (_addressed(each, name) for each in _examined(session, database))
     except Unavailable as error:  # no connection, or one that cannot be worked on
