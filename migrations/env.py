@@ -29,6 +29,7 @@ def _run_on(connection: sqlalchemy.Connection, name: str) -> None:
         include_schemas=True,
         include_name=schema.belongs_to_migrations,
         compare_server_default=True,
+        compare_type=schema.compare_type,
     )
     with schema.renaming(connection, name), context.begin_transaction():
         context.run_migrations()

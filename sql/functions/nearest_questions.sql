@@ -1,10 +1,11 @@
 -- The k questions nearest to a question, by cosine distance.
 --   SELECT * FROM tagdb.nearest_questions(4711, 10);
+-- Ids are of the type, and of the collation, of those in tagdb.question.
 -- Texts are NULL to whoever may not read tagdb.text. The statement is put together because the index's expression names
 -- the dimension, and because pgvector may lie in a schema that is on nobody's search path. What it sets for the scan is
 -- set back.
-CREATE OR REPLACE FUNCTION tagdb.nearest_questions(question_id bigint, k integer DEFAULT 10)
-RETURNS TABLE (nearest bigint, text text, distance double precision)
+CREATE OR REPLACE FUNCTION tagdb.nearest_questions(question_id tagdb.question.question_id%TYPE, k integer DEFAULT 10)
+RETURNS TABLE (nearest tagdb.question.question_id%TYPE, text text, distance double precision)
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
@@ -12,6 +13,7 @@ DECLARE
         SELECT quote_ident(n.nspname)
         FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'vector');
     readable boolean := has_table_privilege('tagdb.text', 'SELECT');
+    asked tagdb.question.question_id%TYPE := nearest_questions.question_id;
     origin record;
     dim integer;
     before text[];
@@ -19,7 +21,7 @@ BEGIN
     SELECT v.embedder_id, v.embedding INTO origin
     FROM tagdb.question q
     JOIN tagdb.text_vector v USING (text_id)
-    WHERE q.question_id = nearest_questions.question_id
+    WHERE q.question_id = asked
         AND v.embedder_id = (SELECT id FROM tagdb.embedder WHERE active);
     IF NOT FOUND THEN
         RETURN;
@@ -40,7 +42,7 @@ BEGIN
         pgvector, dim, origin.embedder_id,
         CASE WHEN readable THEN 't.text' ELSE 'NULL::text' END,
         CASE WHEN readable THEN 'JOIN tagdb.text t ON t.id = v.text_id' END)
-    USING origin.embedding, nearest_questions.question_id, nearest_questions.k;
+    USING origin.embedding, asked, nearest_questions.k;
     PERFORM set_config('hnsw.iterative_scan', before[1], true),
         set_config('hnsw.max_scan_tuples', before[2], true), set_config('hnsw.ef_search', before[3], true);
 END

@@ -11,20 +11,23 @@ WHERE s.oid = to_regclass('tagdb.source') AND obj_description(s.oid, 'pg_class')
 
 -- name: tables
 -- What the views read. A table is plain when its own rows are all that is read of it, and are read whole; it is indexed
--- when each of its rows is found by the id of a question.
+-- when each of its rows is found by the id of a question as the view gives it, without a cast or another collation.
 SELECT CAST(CAST(c.oid AS regclass) AS text) AS name, u.key,
     a.attnum IS NOT NULL AND c.relkind IN ('r', 'm') AND NOT c.relhassubclass AND NOT c.relrowsecurity
         AND has_table_privilege(c.oid, 'SELECT') AND h.amname = 'heap' AS plain,
-    a.atttypid = 'bigint'::regtype AND a.attnotnull AND EXISTS (
+    s.attnum IS NOT NULL AND a.attnotnull AND EXISTS (
         SELECT
         FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
         WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum AND i.indpred IS NULL AND i.indisvalid
-            AND m.amname = 'btree') AS indexed
+            AND m.amname = 'btree' AND i.indcollation[0] = a.attcollation) AS indexed
 FROM pg_class c
 LEFT JOIN pg_am h ON h.oid = c.relam
 LEFT JOIN (VALUES (to_regclass('questions'), 'id'), (to_regclass('tags'), 'question_id')) AS u (oid, key)
     ON u.oid = c.oid
 LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = u.key AND NOT a.attisdropped
+LEFT JOIN pg_attribute s ON s.attrelid = to_regclass('tagdb.source') AND s.attname = 'question_id'
+    AND s.attcollation = a.attcollation
+    AND (a.atttypid = s.atttypid OR a.atttypid = 'varchar'::regtype AND s.atttypid = 'text'::regtype)
 WHERE c.oid IN (
     SELECT d.refobjid
     FROM pg_rewrite r
@@ -35,7 +38,7 @@ ORDER BY name
 -- name: versions
 -- A row that is written anew lies elsewhere or has another xmin. Both survive VACUUM; a table that is written anew as a
 -- whole only seems to have changed.
-SELECT coalesce(CAST({key} AS bigint), 0) >> {bits} AS band, ctid AS place,
+SELECT {band} AS band, ctid AS place,
     hash_record_extended(row(tableoid, xmin), 0) AS writer
 FROM {name}
 
@@ -77,10 +80,24 @@ SELECT
     (SELECT count(*) FROM moved_band) AS moved,
     (SELECT reltuples FROM pg_class WHERE oid = 'tagdb.question'::regclass) AS questions
 
+-- name: count_source
+SELECT count(*) FROM (SELECT question_id FROM tagdb.source) s
+
+-- name: count_stored
+SELECT CAST(reltuples AS bigint) FROM pg_class WHERE oid = 'tagdb.question'::regclass
+
 -- name: stage_moved
--- All ids of a band: which of them are questions, the look-ups tell.
+-- All ids of a band of integers: which of them are questions, the look-ups tell.
 CREATE TEMP TABLE moved AS
 SELECT (band << {bits}) + place AS question_id FROM moved_band, generate_series(0, (1 << {bits}) - 1) AS place;
+ANALYZE moved
+
+-- name: stage_moved_hashed
+-- Which ids are in a band of hashes, only they themselves tell: those that are stored, and those that there are now.
+CREATE TEMP TABLE moved AS
+SELECT question_id FROM tagdb.question WHERE {band} IN (SELECT band FROM moved_band)
+UNION
+SELECT question_id FROM tagdb.source WHERE {band} IN (SELECT band FROM moved_band) AND question_id IS NOT NULL;
 ANALYZE moved
 
 -- name: moved_source

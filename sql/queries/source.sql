@@ -47,7 +47,7 @@ WHERE (d.preset, d.sql) IS DISTINCT FROM (EXCLUDED.preset, EXCLUDED.sql)
 
 -- name: difference
 -- Between a view and another one made from the same words now: what each reads that the other does not, which columns of
--- what both read, and whether they are otherwise the same.
+-- what both read, whether a column of theirs is of another type, and whether they are the same in every way.
 WITH reads AS (
     SELECT DISTINCT r.ev_class = to_regclass(:now) AS now, d.refclassid AS class, d.refobjid AS object, d.refobjsubid AS part
     FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
@@ -61,14 +61,20 @@ WITH reads AS (
     FROM reads r JOIN objects o USING (class, object)
     WHERE o.shared AND part <> 0
     GROUP BY class, object, part HAVING count(*) = 1
+), types AS (
+    SELECT count(*) > 0 AS differ
+    FROM pg_attribute a JOIN pg_attribute b USING (attname)
+    WHERE a.attrelid = to_regclass(:view) AND b.attrelid = to_regclass(:now) AND a.attnum > 0
+        AND (a.atttypid, a.atttypmod, a.attcollation) <> (b.atttypid, b.atttypmod, b.attcollation)
 )
 SELECT
     string_agg(name, ', ' ORDER BY name) FILTER (WHERE NOT within AND NOT now) AS before,
     string_agg(name, ', ' ORDER BY name) FILTER (WHERE NOT within AND now) AS now,
     string_agg(name, ', ' ORDER BY name) FILTER (WHERE within AND NOT now) AS columns_before,
     string_agg(name, ', ' ORDER BY name) FILTER (WHERE within AND now) AS columns_now,
-    pg_get_viewdef(to_regclass(:view)) = pg_get_viewdef(to_regclass(:now)) AS same
-FROM different
+    bool_or(t.differ) AS retyped,
+    NOT bool_or(t.differ) AND pg_get_viewdef(to_regclass(:view)) = pg_get_viewdef(to_regclass(:now)) AS same
+FROM types t LEFT JOIN different ON true
 
 -- name: text_type
 -- What a column of a type holds, in the terms of what can be made a text of; of an array, its elements.
@@ -90,8 +96,13 @@ SELECT format_type(CAST(:type AS oid), NULL) AS name,
 FROM base
 
 -- name: user_columns
--- The columns of the user's table of that name, as the search path finds it; a domain is named by what it is over.
+-- The columns of the user's table of that name, as the search path finds it; a domain is named by what it is over. Those of
+-- a family are compared with each other.
 SELECT a.attname AS name, b.typcategory = 'S' AS is_text,
+    CASE
+        WHEN b.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'integers'
+        WHEN b.typcategory = 'S' THEN 'texts'
+        WHEN b.typcategory = 'E' OR b.oid = 'uuid'::regtype THEN format_type(b.oid, NULL) END AS family,
     CASE WHEN t.typtype = 'd' THEN format_type(b.oid, NULL) ELSE format_type(t.oid, NULL) END AS type
 FROM pg_attribute a
 JOIN pg_type t ON t.oid = a.atttypid

@@ -64,7 +64,13 @@ SELECT CASE
         SELECT count(*)
         FROM pg_attribute a
         JOIN (VALUES
-            ('question_id', '{bigint,integer,smallint}'::regtype[]),
+            ('question_id', (
+                SELECT CASE s.atttypid
+                    WHEN 'uuid'::regtype THEN '{uuid}'::regtype[]
+                    WHEN 'text'::regtype THEN '{text,varchar}'
+                    ELSE '{bigint,integer,smallint}' END
+                FROM pg_attribute s
+                WHERE s.attrelid = to_regclass('tagdb.source_tag') AND s.attname = 'question_id')),
             ('position', '{bigint,integer,smallint}'),
             ('tag', '{text,varchar}')
         ) AS t (name, types) ON t.name = a.attname AND a.atttypid = ANY (t.types)

@@ -43,7 +43,14 @@ LEFT JOIN tagdb.text t ON t.id = q.text_id
 WHERE s.text IS DISTINCT FROM t.text
 
 -- name: stage_no_change
-CREATE TEMP TABLE change (question_id bigint, old_text_id bigint, new boolean, gone boolean, text text)
+CREATE TEMP TABLE change AS
+SELECT question_id, text_id AS old_text_id, false AS new, false AS gone, CAST(NULL AS text) AS text
+FROM tagdb.question
+WITH NO DATA
+
+-- name: no_questions
+-- What stands for the stored questions where all are to be stored anew.
+(SELECT question_id, CAST(NULL AS bigint) AS text_id FROM tagdb.source WHERE false)
 
 -- name: count_changes
 SELECT
@@ -51,6 +58,7 @@ SELECT
     count(*) FILTER (WHERE NOT new AND NOT gone) AS changed,
     count(*) FILTER (WHERE gone) AS gone,
     count(*) FILTER (WHERE NOT new AND NOT gone AND text = '') AS emptied,
+    count(*) FILTER (WHERE new AND text = '') AS new_empty,
     count(*) FILTER (WHERE question_id IS NULL) AS without_id
 FROM change
 
@@ -137,6 +145,9 @@ DELETE FROM tagdb.text t
 USING (SELECT DISTINCT old_text_id AS id FROM change WHERE NOT new) o
 WHERE t.id = o.id AND NOT EXISTS (SELECT FROM tagdb.question q WHERE q.text_id = t.id)
 
+-- name: delete_unused_texts
+DELETE FROM tagdb.text t WHERE NOT EXISTS (SELECT FROM tagdb.question q WHERE q.text_id = t.id)
+
 -- name: analyze_texts
 ANALYZE tagdb.text, tagdb.question
 
@@ -196,6 +207,11 @@ WITH otherwise AS (
 DELETE FROM tagdb.tag_vector t
 USING tagdb.source_tag st JOIN tagdb.question q USING (question_id) JOIN otherwise o ON o.text_id = q.text_id
 WHERE t.embedder_id = :embedder AND t.tag = st.tag
+
+-- name: delete_otherwise_truncated_vectors
+-- The same where ids and labels are stored anew, and so are all centroids then.
+DELETE FROM tagdb.text_vector
+WHERE embedder_id = :embedder AND (tokens > :max_tokens OR (truncated AND tokens < :max_tokens))
 
 -- name: stage_due_texts
 -- Numbered in the order of the texts: blocks of neighbours share most of their prefixes. How long they are up to each one

@@ -33,14 +33,14 @@ ANALYZE joining, left_tag, left_vector
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
 
 -- name: members
--- The sum over a hash of every (question, text) pair tells whether a centroid still has the same members. The question is
--- the seed: all 64 bits of it count, while of the other argument 32 do, which tagdb's own numbers of texts fit into. A
+-- The sum over a hash of every (question, text) pair tells whether a centroid still has the same members. The question's
+-- number (an integer id, a hash of another one) is the seed: all 64 bits of it count, while of the other argument 32 do, which tagdb's own numbers of texts fit into. A
 -- WITH, though empty, keeps the planner from joining the tags first, which are more, and then looking each one's text up.
 SELECT st.tag, CAST(sum(q.pair) % 9223372036854775808 AS bigint) AS members
 FROM tagdb.source_tag st
 JOIN (
     WITH apart AS (SELECT)
-    SELECT q.question_id, hashint8extended(q.text_id, q.question_id) AS pair
+    SELECT q.question_id, hashint8extended(q.text_id, {number}) AS pair
     FROM tagdb.question q JOIN tagdb.text_vector v ON v.text_id = q.text_id AND v.embedder_id = {embedder}
 ) q USING (question_id)
 WHERE st.tag IS NOT NULL
@@ -121,7 +121,7 @@ CREATE TEMP TABLE tag_move ON COMMIT DROP AS
 SELECT tag,
     count(*) AS moves,
     CAST(sum(CASE WHEN joins THEN 1 ELSE -1 END) AS bigint) AS questions,
-    sum(CASE WHEN joins THEN listed ELSE -listed END * CAST(hashint8extended(text_id, question_id) AS numeric))
+    sum(CASE WHEN joins THEN listed ELSE -listed END * CAST(hashint8extended(text_id, {number}) AS numeric))
         AS members
 FROM move
 GROUP BY tag
@@ -186,7 +186,7 @@ DROP TABLE IF EXISTS pg_temp.joining, pg_temp.left_tag, pg_temp.left_vector
 -- tag's checksum was taken, it is taken here, of the very pairs that are averaged.
 CREATE UNLOGGED TABLE tagdb.stale_pair AS
 SELECT st.tag, q.text_id, count(*) AS n,
-    sum(st.listed * CAST(hashint8extended(q.text_id, q.question_id) AS numeric)) FILTER (WHERE :with_members) AS members
+    sum(st.listed * CAST(hashint8extended(q.text_id, {number}) AS numeric)) FILTER (WHERE {with_members}) AS members
 FROM (
     SELECT question_id, tag, count(*) AS listed
     FROM tagdb.source_tag JOIN tagdb.stale_tag USING (tag)

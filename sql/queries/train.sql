@@ -1,7 +1,7 @@
 -- From the rows of a user's query to a split training set, and from stored weights to a confusion matrix.
 
 -- name: create_rows
-CREATE TEMP TABLE tagdb_training_row (question_id bigint, label text);
+CREATE TEMP TABLE tagdb_training_row (question_id {type}, label text);
 CREATE TEMP TABLE tagdb_training_tally (text_id bigint, label text, n bigint)
 
 -- name: analyze_rows
@@ -43,10 +43,10 @@ FROM (
     SELECT q.text_id, r.label
     FROM tagdb_training_row r
     JOIN tagdb.question q USING (question_id)
-    JOIN tagdb.text_vector v ON v.text_id = q.text_id AND v.embedder_id = :embedder
+    JOIN tagdb.text_vector v ON v.text_id = q.text_id AND v.embedder_id = {embedder}
     WHERE r.label IS NOT NULL
-    ORDER BY hashint8extended(r.question_id, :seed), r.label COLLATE "C"
-    LIMIT :sample
+    ORDER BY hashint8extended({number}, {seed}), r.label COLLATE "C", r.question_id
+    LIMIT {sample}
 ) t
 GROUP BY text_id, label
 

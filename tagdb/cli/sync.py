@@ -45,6 +45,12 @@ def sync(
             "--allow-gone", help="Go on even if more than half of the questions (over 1,000) are gone or empty."
         ),
     ] = False,
+    new_keys: Annotated[
+        bool,
+        typer.Option(
+            "--new-keys", help="Go on even if question_id has another type now: ids and labels are stored anew."
+        ),
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Embed at most this many texts; the rest stays due.")] = None,
     batch_size: Annotated[
         int | None,
@@ -67,6 +73,9 @@ def sync(
     so. Should most of your questions be gone, or have no text any more, it changes nothing and exits with 4 until you
     say --allow-gone.
 
+    question_id may be any integer, a uuid or a text; stored ids and labels have the type that the first sync finds.
+    Later another one is refused until you say --new-keys, which keeps the vectors of all texts that are still there.
+
     Examples:
 
         tagdb sync
@@ -78,6 +87,8 @@ def sync(
         tagdb sync --source-sql 'SELECT id AS question_id, subject AS text FROM tickets'
 
         tagdb sync --source-sql-file tickets.sql --source-tags-sql 'SELECT id, topics AS tag FROM tickets'
+
+        tagdb sync --source-sql 'SELECT uuid AS question_id, subject AS text FROM tickets' --new-keys
     """
     source, tags = _sources(source_sql, source_sql_file, source_tags_sql, source_tags_sql_file)
     what: dict[str, Any] = {
@@ -87,6 +98,7 @@ def sync(
         "limit": limit,
         "max_tokens": max_tokens,
         "allow_gone": allow_gone,
+        "new_keys": new_keys,
     }
     db = given.collection()
     if dry_run:

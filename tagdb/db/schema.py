@@ -164,6 +164,11 @@ def belongs_to_migrations(name: str | None, kind: str, _parents: object) -> bool
     return not (kind == "table" and name and (name == "alembic_version" or _PARTITION.fullmatch(name)))
 
 
+def compare_type(_context: object, _found: object, column: sqlalchemy.Column[object], *_types: object) -> bool | None:
+    """Tell alembic that the ids of questions have the type of the user's; others it compares itself."""
+    return False if column.name == "question_id" else None
+
+
 def _refuse_newer(session: Session, found: str) -> None:
     if found > head():
         raise SchemaMismatch(

@@ -6,8 +6,8 @@ import shlex
 from dataclasses import dataclass
 
 from tagdb import config
-from tagdb.db import sourceviews
-from tagdb.db.connection import Session
+from tagdb.db import keys, sourceviews
+from tagdb.db.connection import Row, Session
 from tagdb.db.sourceviews import CUSTOM, SOURCE, STAND_IN, TAGS, Definition, SourceView
 from tagdb.errors import InputRefused
 from tagdb.models import Reporter, Silent
@@ -33,6 +33,7 @@ _SHAPE = {
     "questions": {"id": "bigint", "title": "text"},
     "tags": {"question_id": "bigint", "position": "bigint", "tag": "text"},
 }
+_KEYS = {"questions": "id", "tags": "question_id"}
 _LONGEST_QUOTED = 400
 
 
@@ -113,7 +114,7 @@ def _renew_tags(session: Session, reporter: Reporter, *, chosen: bool, from_cust
 
     A preset that is chosen in place of the user's own SQL brings its tags along, if it has any.
     """
-    state, has_tags = session.scalar("source.tags_state"), _fault(session, "tags") is None
+    state, has_tags = session.scalar("source.tags_state"), _has_tags(session)
     last = sourceviews.definition(session, TAGS)
     own = state == "own" or (state == "gone" and last is not None and last.sql is not None)
     if own and from_custom and has_tags:
@@ -177,24 +178,54 @@ def require_user_tables(session: Session) -> None:
 
 
 def _require_shape(session: Session, *, with_tags: bool) -> None:
-    for table in ("questions", "tags") if with_tags else ("questions",):
-        if fault := _fault(session, table):
-            raise InputRefused(
-                fault,
-                hint="tagdb import FILE makes and fills it; or map your own tables: "
-                "tagdb sync --source-sql 'SELECT … AS question_id, … AS text FROM …'",
+    tables = ("questions", "tags") if with_tags else ("questions",)
+    fault = next((fault for table in tables if (fault := _fault(session, table, any_key=True))), None)
+    if fault is None and with_tags:
+        keys_there = [_columns(session, table)[_KEYS[table]] for table in tables]
+        if keys_there[0].family != keys_there[1].family:
+            fault = (
+                f"the column id of the table questions here is {keys_there[0].type}, "
+                f"question_id of the table tags {keys_there[1].type}"
             )
+    if fault:
+        raise InputRefused(
+            fault,
+            hint="tagdb import FILE makes and fills it; or map your own tables: "
+            "tagdb sync --source-sql 'SELECT … AS question_id, … AS text FROM …'",
+        )
 
 
-def _fault(session: Session, table: str, found_as: str | None = None) -> str | None:
-    """Return what keeps the user's table, called `found_as`, from having the shape tagdb reads; None when it has it."""
-    columns = {row.name: row for row in session.rows("source.user_columns", table_name=found_as or table)}
+def _has_tags(session: Session) -> bool:
+    """Return whether there is a table of tags whose keys stand beside those of the source."""
+    if _fault(session, "tags", any_key=True):
+        return False
+    key, family = keys.of_source(session), _columns(session, "tags")["question_id"].family
+    stored_as = {"integers": "bigint", "uuid": "uuid"}.get(family, "text")
+    return key is None or stored_as == ("bigint" if key.is_integer else key.type)
+
+
+def _columns(session: Session, table: str) -> dict[str, Row]:
+    return {row.name: row for row in session.rows("source.user_columns", table_name=table)}
+
+
+def _fault(session: Session, table: str, found_as: str | None = None, *, any_key: bool = False) -> str | None:
+    """Return what keeps the user's table, called `found_as`, from having the shape tagdb reads; None when it has it.
+
+    An import writes integers as keys; to be read, a key may be of any type that is one.
+    """
+    columns = _columns(session, found_as or table)
     if not columns:
         return f"there is no table {table} here"
     for name, wanted in _SHAPE[table].items():
         if name not in columns:
             return f"the table {table} here has no column {name}; it has {named(list(columns))}"
         found = columns[name]
-        if not (found.is_text if wanted == "text" else found.type in _INTEGERS):
+        if any_key and name == _KEYS[table]:
+            if not found.family:
+                return (
+                    f"the column {name} of the table {table} here is {found.type}; "
+                    "a key is an integer, a uuid or a text"
+                )
+        elif not (found.is_text if wanted == "text" else found.type in _INTEGERS):
             return f"the column {name} of the table {table} here is {found.type}, not {wanted}"
     return None

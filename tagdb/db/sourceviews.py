@@ -7,18 +7,18 @@ a view was that was dropped with a table.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
-from tagdb.db import userquery
+from tagdb.db import keys, remaking, userquery
 from tagdb.db.connection import Row, Session
+from tagdb.db.keys import Key
 from tagdb.db.resources import folder
 from tagdb.db.userquery import UserQuery
 from tagdb.errors import ConnectionFailed, DatabaseError, QueryRefused, Unavailable
 
 CUSTOM = "custom SQL"
 STAND_IN = "stand-in"
-_NO_TAGS = "SELECT NULL::bigint AS question_id, NULL::text AS tag WHERE false"
 _TO_WRITE = {
     "array": "array_to_string(…, ' ')",
     "json": "…->>'title'",
@@ -66,20 +66,20 @@ class Followed:
 
 
 def _texts(session: Session, query: UserQuery) -> str:
-    question_id, text = query.integer_column("question_id", "id"), query.column("text")
+    question_id, found = keys.of_query(session, query)
+    text = query.column("text")
     kind = _type_of(session, query, "text")
     if kind.is_array or kind.kind != "text":
         raise _not_text(query, "text", kind)
-    return query.selecting(
-        f"""q.{question_id}::bigint AS question_id, coalesce(q.{text}::text, '') COLLATE "default" AS text"""
-    )
+    key = keys.to_store(session, found).cast(f"q.{question_id}")
+    return query.selecting(f"""{key} AS question_id, coalesce(q.{text}::text, '') COLLATE "default" AS text""")
 
 
 def _tags(session: Session, query: UserQuery) -> str:
-    question_id, tag = query.integer_column("question_id", "id"), query.column("tag")
+    question_id, tag = keys.ids(session, query, _key(session)), query.column("tag")
     kind = _type_of(session, query, "tag")
     if kind.kind == "text" and not kind.is_array:
-        return query.selecting(f"""q.{question_id}::bigint AS question_id, q.{tag}::text COLLATE "default" AS tag""")
+        return query.selecting(f"""{question_id} AS question_id, q.{tag}::text COLLATE "default" AS tag""")
     if kind.kind == "text":
         elements, element = f"unnest(q.{tag})", "t.tag::text"
     elif kind.kind == "json" and not kind.is_array:
@@ -87,8 +87,12 @@ def _tags(session: Session, query: UserQuery) -> str:
         element = "CASE WHEN jsonb_typeof(t.tag) NOT IN ('object', 'array') THEN t.tag #>> '{}' END"
     else:
         raise _not_text(query, "tag", kind)
-    several = query.selecting(f"""q.{question_id}::bigint AS question_id, {element} COLLATE "default" AS tag""")
+    several = query.selecting(f"""{question_id} AS question_id, {element} COLLATE "default" AS tag""")
     return f"{several} CROSS JOIN LATERAL {elements} AS t (tag) WHERE {element} IS NOT NULL"
+
+
+def _key(session: Session) -> Key:
+    return keys.of_source(session) or keys.stored(session)
 
 
 def _type_of(session: Session, query: UserQuery, column: str) -> Row:
@@ -126,10 +130,12 @@ def define(session: Session, view: SourceView, words: Definition) -> bool:
     """
     body = _body(session, view, words)
     before = session.row("source.view", view=session.qualified(view.name))
-    if before and definition(session, view) == words and _difference(session, view, body).same:
+    difference = _difference(session, view, body) if before else None
+    if difference and definition(session, view) == words and difference.same:
         return False
     options = f" WITH ({before.options})" if before and before.options else ""
-    with view.refusals():
+    keeping = remaking.remade(session, [view.name]) if difference and difference.retyped else nullcontext()
+    with keeping, view.refusals():
         session.run_script(f"CREATE OR REPLACE VIEW {session.qualified(view.name)}{options} AS {body}")
     session.run_script(f"COMMENT ON VIEW {session.qualified(view.name)} IS '{words.preset or CUSTOM}'")
     session.execute("source.remember", view=view.name, preset=words.preset, sql=words.sql)
@@ -156,7 +162,7 @@ def follow(session: Session, view: SourceView) -> Followed:
     What the words cannot be read for any more (a table is on its way from one name to another) leaves it as it is.
     """
     words = definition(session, view)
-    if words is None or words.preset == STAND_IN or not _stands(session, view, words):
+    if words is None or not _stands(session, view, words):
         return Followed(False)
     try:
         with session.transaction():
@@ -227,7 +233,7 @@ def naming_the_query(session: Session) -> Iterator[None]:
 def _body(session: Session, view: SourceView, words: Definition) -> str:
     sql = words.sql
     if words.preset == STAND_IN:
-        sql = _NO_TAGS
+        sql = f"SELECT NULL::{_key(session).type} AS question_id, NULL::text AS tag WHERE false"
     elif words.preset:
         name = words.preset if view is SOURCE else view.name
         sql = (folder("sql") / "sources" / f"{name}.sql").read_text(encoding="utf-8")

@@ -36,6 +36,8 @@ NAMING = {
     "ck": "%(table_name)s_%(constraint_name)s_check",
 }
 metadata = MetaData(schema="tagdb", naming_convention=NAMING)
+_OF_THE_SOURCE = "of the type that the source gave it first"
+_OF_BANDS = "of question ids: integers that are neighbours, or others whose hashes begin alike"
 
 
 def _now(name: str, comment: str | None = None) -> Column[object]:
@@ -121,7 +123,7 @@ failure = Table(
 question = Table(
     "question",
     metadata,
-    Column("question_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("question_id", BigInteger, primary_key=True, autoincrement=False, comment=_OF_THE_SOURCE),
     Column("text_id", BigInteger, ForeignKey("tagdb.text.id"), nullable=False),
     _now("seen_at", comment="when the question got this text"),
     Index("question_text_id", "text_id"),
@@ -155,7 +157,7 @@ tag_vector = Table(
 source_band = Table(
     "source_band",
     metadata,
-    Column("band", BigInteger, primary_key=True, autoincrement=False, comment="of neighbouring question ids"),
+    Column("band", BigInteger, primary_key=True, autoincrement=False, comment=_OF_BANDS),
     Column(
         "one_half",
         BigInteger,
@@ -163,7 +165,7 @@ source_band = Table(
         comment="of a fingerprint of the rows' places and writers at the last complete sync",
     ),
     Column("other_half", BigInteger, nullable=False, comment="of the same fingerprint"),
-    comment="fingerprints of the user's rows, each of 64 neighbouring question ids",
+    comment="fingerprints of the user's rows, each of a few dozen question ids",
 )
 
 source_definition = Table(
@@ -215,7 +217,7 @@ classifier_weight = Table(
 labels = Table(
     "labels",
     metadata,
-    Column("question_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("question_id", BigInteger, primary_key=True, autoincrement=False, comment=_OF_THE_SOURCE),
     Column("label", Text, nullable=False),
     Column("probability", Double, nullable=False, comment="of the label, as the classifier gives it"),
     _owned_by("classifier", "classifier_id"),

@@ -19,10 +19,6 @@ from tagdb.shortening import named
 
 THE_QUERY = "the query"
 _TRY = "try it first in: tagdb db psql"
-_INTEGER_TYPES = (20, 21, 23)  # oids of int8, int2 and int4
-_NUMBER_TYPES = (700, 701, 1700)  # of float4, float8 and numeric
-_TEXT_TYPES = (25, 1042, 1043)  # of text, char and varchar
-_NUMBERED_KEYS = "CREATE TABLE numbered (key text PRIMARY KEY, number bigint GENERATED ALWAYS AS IDENTITY)"
 _LEXEME = re.compile(
     r"""
     (?P<blank> \s+ | --[^\n\r]* | /\*.*?\*/ | ; )
@@ -61,36 +57,19 @@ class UserQuery:
         ------
         QueryRefused : there is none of them
         """
-        return quote_identifier(self._find(names))
-
-    def integer_column(self, *names: str) -> str:
-        """Return the first of `names` that is a column, quoted.
-
-        Raises
-        ------
-        QueryRefused : there is none of them, or it is not of an integer type
-        """
-        name = self._find(names)
-        if self.types[name] not in _INTEGER_TYPES:
-            raise QueryRefused(
-                f"the column {name} of {self.called} is not of an integer type, as keys are today",
-                hint=self._integer_hint(name),
-            )
-        return quote_identifier(name)
+        return quote_identifier(self.first_of(*names))
 
     def type_of(self, name: str) -> int:
         """Return the oid of the type of a column; of a domain, that of the type it is over."""
-        return self.types[self._find((name,))]
+        return self.types[self.first_of(name)]
 
-    def _integer_hint(self, name: str) -> str:
-        cast, numbered = f"SELECT …::bigint AS {name}", f"join it: {_NUMBERED_KEYS}, SELECT number AS {name}"
-        if self.types[name] in _NUMBER_TYPES:
-            return f"cast it: {cast}"
-        if self.types[name] in _TEXT_TYPES:
-            return f"cast it if it is digits alone: {cast}; else number the keys in a table and {numbered}"
-        return f"number the keys in a table and {numbered}"
+    def first_of(self, *names: str) -> str:
+        """Return the first of `names` that is a column.
 
-    def _find(self, names: tuple[str, ...]) -> str:
+        Raises
+        ------
+        QueryRefused : there is none of them
+        """
         for name in names:
             if name in self.types:
                 return name

@@ -158,7 +158,7 @@ class NearQuestion:
     @classmethod
     def of(cls, found: Neighbour) -> NearQuestion:
         """Take what the use case returns."""
-        return cls(int(found.name), found.distance, found.text)
+        return cls(found.question_id, found.distance, found.text)
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ class Working(Opened):
         source_sql: str | None = None,
         source_tags_sql: str | None = None,
         allow_gone: bool = False,
+        new_keys: bool = False,
         limit: int | None = None,
         batch_size: int | None = None,
         max_tokens: int = _MAX_TOKENS,
@@ -79,7 +80,8 @@ class Working(Opened):
         Raises
         ------
         CheckFailed : most questions are gone, and `allow_gone` does not say that they may; nothing was changed
-        InputRefused : the source is missing, or names a question twice or not at all; nothing was changed
+        InputRefused : the source is missing, or names a question twice or not at all, or its ids are of another type
+            than the stored ones and `new_keys` does not say that they may be; nothing was changed
         QueryRefused : the SQL cannot be run; nothing was changed
         EmbedderUnavailable : the model's files are not here, or are no longer those the vectors were made with
         """
@@ -95,6 +97,7 @@ class Working(Opened):
                 block_size=batch_size,
                 index=index,
                 allow_gone=allow_gone,
+                new_keys=new_keys,
             )
         return Synced.of(result)
 
@@ -105,6 +108,7 @@ class Working(Opened):
         source_sql: str | None = None,
         source_tags_sql: str | None = None,
         allow_gone: bool = False,
+        new_keys: bool = False,
         limit: int | None = None,
         max_tokens: int = _MAX_TOKENS,
     ) -> Plan:
@@ -114,7 +118,13 @@ class Working(Opened):
         choice = sync.Choice(text, source_sql, source_tags_sql)
         with self._at_work() as database:
             return planning.plan(
-                database, choice, self._reporter, limit=limit, max_tokens=max_tokens, allow_gone=allow_gone
+                database,
+                choice,
+                self._reporter,
+                limit=limit,
+                max_tokens=max_tokens,
+                allow_gone=allow_gone,
+                new_keys=new_keys,
             )
 
     def train(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tagdb.db import sourceviews
+from tagdb.db import keys, sourceviews
 from tagdb.db.connection import Database, Session
 from tagdb.db.source import Choice
 from tagdb.models import Reporter
@@ -37,6 +37,7 @@ def plan(
     limit: int | None = None,
     max_tokens: int = DEFAULT_MAX_TOKENS,
     allow_gone: bool = False,
+    new_keys: bool = False,
 ) -> Plan:
     """Work out what a sync would do; nothing is written, not even the choice of the source."""
     with (
@@ -45,13 +46,15 @@ def plan(
         sourceviews.naming_the_query(session),
         session.rehearsal(),
     ):
-        compared = comparing.compare(session, choice, max_tokens, reporter)
+        compared = comparing.compare(session, choice, max_tokens, reporter, new_keys=new_keys)
         refusal = None if allow_gone else comparing.mass_deletion(session, compared)
         embedder = compared.embedder
         rate = session.scalar("sync.last_rate", embedder=embedder.id)
         if compared.look.nothing_moved:
             labels = 0 if session.row("predict.active_classifier") else None
             return Plan(compared.changes, 0, labels, 0.0 if rate else None)
+        if compared.key:
+            keys.apply(session, compared.key)
         due = session.scalar("sync.count_due_after_changes", embedder=embedder.id)
         due = due if limit is None else min(due, limit)
         refused = str(refusal) if refusal else None

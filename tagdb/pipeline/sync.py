@@ -63,6 +63,7 @@ def sync(
     block_size: int | None = None,
     index: bool = True,
     allow_gone: bool = False,
+    new_keys: bool = False,
 ) -> SyncResult:
     """Bring texts, vectors, tag centroids and labels to what the user's tables say now.
 
@@ -72,7 +73,8 @@ def sync(
     Raises
     ------
     CheckFailed : most questions are gone, and `allow_gone` does not say that they may; nothing was changed
-    InputRefused : the source is missing, or names a question twice or not at all; nothing was changed
+    InputRefused : the source is missing, or names a question twice or not at all, or its ids are of another type than
+        the stored ones and `new_keys` does not say that they may be; nothing was changed
     QueryRefused : the SQL of `choice` cannot be run; nothing was changed
     EmbedderUnavailable : the model's files are not here, or are no longer those the vectors were made with
     """
@@ -83,6 +85,7 @@ def sync(
         "limit": limit,
         "max_tokens": max_tokens,
         "allow_gone": allow_gone or None,
+        "new_keys": new_keys or None,
     }
     with (
         database.session() as session,
@@ -91,7 +94,9 @@ def sync(
         sourceviews.naming_the_query(session),
         ExitStack() as loading,
     ):
-        compared, load = _compare_and_store(session, choice, max_tokens, reporter, loading, allow_gone=allow_gone)
+        compared, load = _compare_and_store(
+            session, choice, max_tokens, reporter, loading, allow_gone=allow_gone, new_keys=new_keys
+        )
         run = _Run(database, session, reporter, compared, max_tokens, limit, block_size, index)
         try:
             made = {} if compared.look.nothing_moved else run.bring_up_to_date(load)
@@ -109,15 +114,16 @@ def _compare_and_store(
     loading: ExitStack,
     *,
     allow_gone: bool,
+    new_keys: bool,
 ) -> tuple[Compared, Callable[[], Embedder]]:
     """Let a change of the source and the texts that it gives take effect together; meanwhile the model loads."""
     with session.transaction():
-        compared = comparing.compare(session, choice, max_tokens, reporter)
+        compared = comparing.compare(session, choice, max_tokens, reporter, new_keys=new_keys)
         if not allow_gone and (refusal := comparing.mass_deletion(session, compared)):
             raise refusal
         load = loading.enter_context(embedding.loading(compared.embedder, ahead=compared.changes.written > 0))
-        if compared.changes.total:
-            comparing.apply(session, reporter)
+        if compared.to_apply:
+            comparing.apply(session, reporter, compared.key)
             session.execute("sync.note_gone", gone=compared.changes.gone)
     return compared, load
 

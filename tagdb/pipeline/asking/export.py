@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from tagdb.db import copy
+from tagdb.db import copy, keys
 from tagdb.db.connection import Database, Session
 from tagdb.errors import InputRefused
 from tagdb.models import Reporter
@@ -66,7 +66,9 @@ def _write_parquet(session: Session, query: str, stream: BinaryIO) -> None:
     import pyarrow as pa
     from pyarrow import csv, parquet
 
-    types = {"id": pa.int64(), "label": pa.string(), "probability": pa.float64()}
+    integers = {"smallint": pa.int16(), "integer": pa.int32(), "bigint": pa.int64()}
+    id_type = integers.get(keys.stored(session).type, pa.string())
+    types = {"id": id_type, "label": pa.string(), "probability": pa.float64()}
     with copy.csv_stream(session.cursor(), query) as csv_file:
         reader = csv.open_csv(
             csv_file,

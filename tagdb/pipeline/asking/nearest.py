@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from tagdb.db import lifting, source, userquery
+from tagdb.db import keys, lifting, source, userquery
 from tagdb.db.connection import Database, Session
 from tagdb.errors import InputRefused, QueryRefused
 from tagdb.models import Reporter
@@ -31,13 +31,14 @@ def load_and_embed(embedder: StoredEmbedder, text: str) -> NDArray[np.float32]:
 class Neighbour:
     """A tag or a question near to what was asked for; `distance` is the cosine distance, from 0 to 2.
 
-    `questions` is how many questions a tag has, None for a question.
+    `questions` is how many questions a tag has, None for a question, which has a `question_id`.
     """
 
     name: str
     distance: float
     questions: int | None = None
     text: str | None = None
+    question_id: int | str | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ def nearest_questions(
             rows = [] if exact else session.rows_with("nearest.questions", parts, **parameters)
             if len(rows) < k:
                 rows = session.rows_with("nearest.questions_exact", parts, **parameters)
-    return Neighbours(origin, [Neighbour(str(row.question_id), row.distance, None, row.text) for row in rows], k)
+    found = [Neighbour(str(row.question_id), row.distance, None, row.text, row.question_id) for row in rows]
+    return Neighbours(origin, found, k)
 
 
 def _embedder(session: Session) -> StoredEmbedder:
@@ -139,10 +141,10 @@ def _condition(session: Session, where: str | None) -> str:
     if source.current(session) == source.CUSTOM:
         table, key = session.qualified("source"), "question_id"
     try:
-        checked = userquery.check(session, f"SELECT {key} FROM {table} WHERE (\n{where}\n)")
+        checked = userquery.check(session, f"SELECT {key} AS question_id FROM {table} WHERE (\n{where}\n)")
     except QueryRefused as error:
         if not userquery.lacks_column(error):
             raise
         columns = ", ".join(row.name for row in session.rows("source.user_columns", table_name=table))
         raise QueryRefused(f"{error}; {table} has {columns}", hint=error.hint) from error
-    return "q.question_id IN (\n" + checked.sql + "\n)"
+    return "q.question_id IN (\n" + checked.selecting(keys.stored(session).cast("q.question_id")) + "\n)"

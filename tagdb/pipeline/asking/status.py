@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from tagdb.config import DEFAULT_SCHEMA
-from tagdb.db import lifting, naming, rights, source, sourceviews
+from tagdb.db import keys, lifting, naming, rights, source, sourceviews
 from tagdb.db.connection import Database, Session
 from tagdb.db.source import PRESETS
-from tagdb.errors import ConnectionFailed, DatabaseError, QueryRefused, SchemaMismatch, Unavailable
+from tagdb.errors import ConnectionFailed, DatabaseError, InputRefused, QueryRefused, SchemaMismatch, Unavailable
 from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.learning import predict
 from tagdb.pipeline.syncing import indexing, moved, tag_vectors
@@ -214,6 +214,10 @@ def _describe_classifier(session: Session, picture: Status) -> None:
 
 def _compare_with_source(session: Session, picture: Status, look: Look) -> None:
     """Count what the views give otherwise than it is stored, where a look at the rows cannot tell that nothing is."""
+    if fault := _other_keys(session):
+        picture.compared = False
+        picture.faults.append(fault)
+        return
     if look.moved is not Moved.NONE:
         with _readable(session, picture, "source"):
             picture.compared = False
@@ -230,6 +234,15 @@ def _compare_with_source(session: Session, picture: Status, look: Look) -> None:
     else:
         with _readable(session, picture, "source_tag"):
             picture.tags_due = tag_vectors.count_due(session, chosen.id)
+
+
+def _other_keys(session: Session) -> Reason | None:
+    """Tell that the source's ids cannot be compared with the stored ones, being of another type."""
+    try:
+        change = keys.change(session, new_keys=False)
+    except InputRefused as refused:
+        return Reason(str(refused), refused.hint or _SYNC)
+    return Reason("question_id is of another type now") if change and change.anew else None
 
 
 @contextmanager

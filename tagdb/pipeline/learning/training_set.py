@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagdb import shortening
-from tagdb.db import copy, userquery
+from tagdb.db import copy, keys, userquery
 from tagdb.db.connection import Row, Session
 from tagdb.errors import InputRefused, QueryRefused, UsageError
 from tagdb.models import Reporter
@@ -121,9 +121,9 @@ def prepare(
     if settings.sample is None:
         session.execute("train.create_training", embedder=embedder.id)
     else:
-        session.execute(
-            "train.create_sampled_training", embedder=embedder.id, sample=settings.sample, seed=settings.seed
-        )
+        number = keys.stored(session).number("r.question_id")
+        parts = {"number": number, "embedder": embedder.id, "sample": settings.sample, "seed": settings.seed}
+        session.run_script(session.script("train.create_sampled_training", **parts))
     session.execute("train.analyze_training")
     session.execute("train.create_split", test_size=settings.test_size, seed=settings.seed)
     session.execute("train.analyze_split")
@@ -149,14 +149,15 @@ def fetch(
 
 def _take_rows(session: Session, query: str, timeout: int) -> None:
     """Put the rows of the query into a temporary table, in a read-only transaction with a time limit; tally them."""
-    session.execute("train.create_rows")
+    key = keys.stored(session)
+    session.run_script(session.script("train.create_rows", type="bigint" if key.is_integer else key.sql))
     with userquery.refusals(), session.transaction(read_only=True):
         session.run_script(f"SET LOCAL statement_timeout = '{int(timeout)}s'")
         checked = userquery.check_inside(session, query)
-        question_id, label = checked.column("question_id", "id"), checked.column("label")
+        question_id, label = keys.looked_up(session, checked, key), checked.column("label")
         session.run_script(
             "INSERT INTO pg_temp.tagdb_training_row (question_id, label) "
-            + checked.selecting(f"q.{question_id}::bigint, q.{label}::text")
+            + checked.selecting(f"{question_id}, q.{label}::text")
         )
     for step in ("analyze_rows", "tally_rows", "analyze_tally"):
         session.execute(f"train.{step}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from tagdb.db import lifting, source
+from tagdb.db import keys, lifting, source
 from tagdb.db.connection import Session
 from tagdb.db.source import PRESETS, Choice
 from tagdb.db.sourceviews import SOURCE
@@ -44,7 +44,8 @@ class Compared:
     """What a comparison says, and the look at the rows that it rests on; where none has moved, nothing was compared.
 
     `emptied` questions are changed ones that have no text any more; `another_source` where what is compared comes from
-    other tables or other SQL than what is stored.
+    other tables or other SQL than what is stored. With another `key` for the stored ids, which may be stored anew,
+    there is something to apply even without changes; then those gone are all that were stored.
     """
 
     embedder: StoredEmbedder
@@ -52,29 +53,40 @@ class Compared:
     look: Look
     emptied: int = 0
     another_source: bool = False
+    key: keys.Change | None = None
+
+    @property
+    def to_apply(self) -> bool:
+        """Whether what is stored is not what it should be."""
+        return bool(self.changes.total or self.key)
 
 
-def compare(session: Session, choice: Choice, max_tokens: int, reporter: Reporter) -> Compared:
+def compare(
+    session: Session, choice: Choice, max_tokens: int, reporter: Reporter, *, new_keys: bool = False
+) -> Compared:
     """Stage the difference in the temporary table `change`; all of it is one transaction, so a refusal leaves nothing.
 
     Inside the caller's transaction, another source takes effect with it. Vectors that were cut at another cap than
-    `max_tokens` are forgotten here, and so become due.
+    `max_tokens` are forgotten here, and so become due. Ids get another type only where `apply` stores them.
     """
     with session.transaction():
         lifting.make_way(session, choice, reporter)
         another = source.ensure(session, choice, reporter)
         another = source.follow(session, reporter) or another
+        key = keys.change(session, new_keys=new_keys)
         embedder = registry.chosen(session)
         with reporter.step("comparing"):
-            look = moved.look(session, max_tokens)
+            look = moved.look(session, max_tokens, all_anew=key is not None)
             if look.moved is Moved.NONE:
                 session.execute("sync.stage_no_change")
                 return Compared(embedder, Changes(0, 0, 0), look)
             with nullcontext() if source.current(session) in PRESETS else SOURCE.refusals():
-                _stage_changes(session, look)
-                changes, emptied = _count(session)
-            session.execute("sync.delete_otherwise_truncated", embedder=embedder.id, max_tokens=max_tokens)
-        return Compared(embedder, changes, look, emptied, another)
+                anew = key is not None and key.anew
+                _stage_changes(session, look, anew=anew)
+                changes, emptied = _count(session, anew=anew)
+            vectors = "_vectors" if anew else ""
+            session.execute(f"sync.delete_otherwise_truncated{vectors}", embedder=embedder.id, max_tokens=max_tokens)
+        return Compared(embedder, changes, look, emptied, another, key)
 
 
 def mass_deletion(session: Session, compared: Compared) -> CheckFailed | None:
@@ -83,6 +95,8 @@ def mass_deletion(session: Session, compared: Compared) -> CheckFailed | None:
     Those that `tagdb import --replace` has removed from its own tables are wanted gone, and no longer count as stored.
     """
     lost = compared.changes.gone + compared.emptied
+    if compared.key and compared.key.anew:
+        lost = max(0, lost - compared.changes.new)  # of other ids; as many as before are no loss
     if lost <= MANY_GONE:
         return None
     wanted = session.scalar("sync.count_wanted_gone") if source.current(session) in PRESETS else 0
@@ -100,13 +114,15 @@ def mass_deletion(session: Session, compared: Compared) -> CheckFailed | None:
     )
 
 
-def _count(session: Session) -> tuple[Changes, int]:
+def _count(session: Session, *, anew: bool) -> tuple[Changes, int]:
     row = session.row("sync.count_changes")
     assert row is not None
     if row.without_id:
         raise InputRefused("the source has rows without a question_id", hint="leave them out in --source-sql")
     if not source.names_each_once(session):
         _refuse_repeated(session, any_changed=row.changed > 0)
+    if anew:
+        return Changes(row.new, 0, session.scalar("sync.count_questions")), row.new_empty
     return Changes(row.new, row.changed, row.gone), row.emptied
 
 
@@ -117,23 +133,36 @@ def _refuse_repeated(session: Session, *, any_changed: bool) -> None:
         )
 
 
-def _stage_changes(session: Session, look: Look) -> None:
+def _stage_changes(session: Session, look: Look, *, anew: bool = False) -> None:
+    everything = {"source": session.qualified("source"), "questions": session.qualified("question")}
+    if anew:
+        everything["questions"] = session.script("sync.no_questions")
+        session.run_script(session.script("sync.stage_changes", **everything))
+        return
     if look.moved is Moved.SOME:
         moved_source, moved_questions = session.script("moved.moved_source"), session.script("moved.moved_questions")
         session.run_script(session.script("sync.stage_changes", source=moved_source, questions=moved_questions))
         return
-    everything = {"source": session.qualified("source"), "questions": session.qualified("question")}
     larger = session.scalar("sync.keep_hashes_small") if source.current(session) in PRESETS else None
     session.run_script(session.script("sync.stage_changes", **everything))
     if larger is not None:
         session.execute("sync.set_work_mem", size=larger)
 
 
-def apply(session: Session, reporter: Reporter) -> None:
-    """Make `text` and `question` say what the source says, in one transaction, or as a part of the caller's."""
+def apply(session: Session, reporter: Reporter, key: keys.Change | None = None) -> None:
+    """Make `text` and `question` say what the source says, in one transaction, or as a part of the caller's.
+
+    Where ids are to have another type, `key`, readers wait until that is done.
+
+    Raises
+    ------
+    InputRefused : something of the user's depends on the type that the ids had
+    """
     with reporter.step("storing texts"), session.transaction():
         session.execute("sync.analyze_changes")
         tag_vectors.keep_aside(session)
+        if key:
+            keys.apply(session, key)
         session.execute("sync.stage_texts")
         filling = _begin_filling(session)
         session.execute("sync.insert_texts")
@@ -142,7 +171,7 @@ def apply(session: Session, reporter: Reporter) -> None:
             session.execute("sync.end_filling_questions")
         session.execute("sync.delete_gone_questions")
         session.execute("sync.delete_gone_labels")
-        session.execute("sync.delete_orphaned_texts")
+        session.execute("sync.delete_unused_texts" if key and key.anew else "sync.delete_orphaned_texts")
     session.execute("sync.analyze_texts")
 
 

@@ -2,8 +2,9 @@
 content.
 
 To compare the texts of millions of questions takes several times as long as to fingerprint where their rows lie and
-which transactions wrote them. Bands of neighbouring question ids have fingerprints of their own: where one differs, the
-questions of that band are compared; where the fingerprints cannot tell, all questions are.
+which transactions wrote them. Bands of question ids have fingerprints of their own: where one differs, the questions of
+that band are compared; where the fingerprints cannot tell, all questions are. A band is of neighbouring integers, so
+that rows that were added together are in few bands, or of uuids or texts whose hashes begin alike.
 """
 
 from __future__ import annotations
@@ -14,11 +15,19 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
+from tagdb.db import keys
 from tagdb.db.connection import Row, Session
+from tagdb.db.keys import Key
 from tagdb.db.source import PRESETS
 
 BAND_BITS = 6
-"""A band has 2^6 ids: each that moved costs as many look-ups, and all fingerprints a row each."""
+"""A band has 2^6 integers: each that moved costs as many look-ups, and all fingerprints a row each."""
+
+HASHED_IN_BAND = 16
+"""So many ids are in a band of hashes, or up to GROWTH times as many: fewer, since rows added together are in many."""
+
+GROWTH = 4
+"""Once there are so many times the questions that the bands were made for, there are to be more bands."""
 
 LARGEST_SHARE = 1 / 8
 """With more look-ups than this share of the questions, reading all of them takes less time."""
@@ -39,6 +48,26 @@ class Moved(Enum):
 
 
 @dataclass(frozen=True)
+class Bands:
+    """What puts ids of a type into bands: an integer but for its last `bits`, or the first `bits` of a hash."""
+
+    key: Key
+    bits: int
+
+    def of(self, question_id: str) -> str:
+        """Return the band of an id, in SQL."""
+        shift = self.bits if self.key.is_integer else 64 - self.bits
+        return f"{self.key.number(question_id)} >> {shift}"
+
+    def lookups(self, bands: int, questions: float) -> float:
+        """Return how many ids there are to look up in so many bands."""
+        return bands << self.bits if self.key.is_integer else bands * questions / 2**self.bits
+
+
+_OF_INTEGERS = Bands(Key("bigint"), BAND_BITS)
+
+
+@dataclass(frozen=True)
 class Look:
     """What a look at the rows says, and what has to be remembered of it once everything is up to date.
 
@@ -52,6 +81,7 @@ class Look:
     views: str | None = None
     tables: Mapping[str, str] = field(default_factory=dict)
     all_as_before: bool = False
+    bands: Bands = _OF_INTEGERS
 
     @property
     def nothing_moved(self) -> bool:
@@ -62,35 +92,43 @@ class Look:
 NO_LOOK = Look(Moved.UNKNOWN)
 
 
-def look(session: Session, max_tokens: int) -> Look:
+def look(session: Session, max_tokens: int, *, all_anew: bool = False) -> Look:
     """Fingerprint the user's rows and stage what moved: inside the transaction, and before texts are compared.
 
     A text that changes between this and the comparison is compared by the next sync again. What changes later,
-    `remember` has to tell.
+    `remember` has to tell. Where ids are about to be stored in another way, `all_anew`, nothing of before is believed.
     """
     tables, views = _readable_tables(session)
     if views is None:
         return NO_LOOK
-    session.run_script(session.script("moved.stage_bands", bands=_bands(session, _keys(tables))))
-    last = _last_sync(session, views, max_tokens)
+    bands = _bands(session)
+    session.run_script(session.script("moved.stage_bands", bands=_of_bands(session, _banded(tables, bands))))
+    last = None if all_anew else _last_sync(session, views, max_tokens, bands)
     if last is None:
-        return Look(Moved.UNKNOWN, views)
+        return Look(Moved.UNKNOWN, views, bands=bands)
     session.execute("moved.stage_moved_bands")
     count = session.row("moved.count_moved_bands")
     assert count is not None
     if not count.moved:
-        return Look(Moved.NONE, views, last, _same(session, last, (*CENTROIDS, *LABELS)))
-    if (count.moved << BAND_BITS) > LARGEST_SHARE * count.questions or not all(table.indexed for table in tables):
-        return Look(Moved.UNKNOWN, views)
-    session.run_script(session.script("moved.stage_moved", bits=BAND_BITS))
-    return Look(Moved.SOME, views, last)
+        return Look(Moved.NONE, views, last, _same(session, last, (*CENTROIDS, *LABELS)), bands)
+    many = bands.lookups(count.moved, count.questions) > LARGEST_SHARE * count.questions
+    if many or not all(table.indexed for table in tables):
+        return Look(Moved.UNKNOWN, views, bands=bands)
+    if bands.key.is_integer:
+        session.run_script(session.script("moved.stage_moved", bits=bands.bits))
+    else:
+        session.run_script(session.script("moved.stage_moved_hashed", band=bands.of("question_id")))
+    return Look(Moved.SOME, views, last, bands=bands)
 
 
 def glance(session: Session, max_tokens: int) -> Look:
     """Look without staging anything: whether some or all questions would have to be compared is not told apart."""
     tables, views = _readable_tables(session)
-    last = None if views is None else _last_sync(session, views, max_tokens)
-    if last is None or _one(session, "any_moved", bands=_bands(session, _keys(tables))):
+    if views is None or keys.of_source(session) != keys.stored(session):
+        return NO_LOOK
+    bands = _bands(session)
+    last = _last_sync(session, views, max_tokens, bands)
+    if last is None or _one(session, "any_moved", bands=_of_bands(session, _banded(tables, bands))):
         return NO_LOOK
     return Look(Moved.NONE, views, last, _same(session, last, (*CENTROIDS, *LABELS)))
 
@@ -117,12 +155,13 @@ def remember(session: Session, look: Look, made: Mapping[str, str], max_tokens: 
     """
     assert look.views is not None
     tables, _ = _readable_tables(session)
-    if tables and not _one(session, "unmoved_since", whole=_whole(session, _keys(tables))):
+    if tables and not _one(session, "unmoved_since", whole=_whole(session, _banded(tables, look.bands))):
         made = {**made, **dict.fromkeys(CENTROIDS, UNSURE)}
     with session.transaction():
         session.execute("moved.delete_bands")
         session.execute("moved.upsert_bands")
-        return {"source": _source_fingerprint(session, look.views, max_tokens), "tables": dict(made)}
+        source = _source_fingerprint(session, look.views, max_tokens, look.bands)
+        return {"source": source, "tables": dict(made), "bits": look.bands.bits}
 
 
 def _readable_tables(session: Session) -> tuple[Sequence[Row], str | None]:
@@ -132,30 +171,45 @@ def _readable_tables(session: Session) -> tuple[Sequence[Row], str | None]:
     return tables, views if tables and all(table.plain for table in tables) else None
 
 
-def _keys(tables: Iterable[Row]) -> list[tuple[str, str]]:
-    return [(table.name, table.key) for table in tables]
+def _bands(session: Session) -> Bands:
+    """Return the bands that the ids of the source were put into by the last complete sync, or are to be from now on."""
+    key = keys.of_source(session) or keys.stored(session)
+    if key.is_integer:
+        return _OF_INTEGERS
+    last: dict[str, Any] = session.scalar("moved.at_last_sync") or {}
+    found: int = session.scalar("moved.count_source") if "bits" not in last else session.scalar("moved.count_stored")
+    bits = last.get("bits", 0)
+    if found > GROWTH * HASHED_IN_BAND << bits or not bits:
+        bits = max(1, (found // HASHED_IN_BAND).bit_length())
+    return Bands(key, bits)
 
 
-def _bands(session: Session, keys: Iterable[tuple[str, str]]) -> str:
+def _banded(tables: Iterable[Row], bands: Bands) -> Sequence[tuple[str, str]]:
+    """Return tables, each with what its bands are made of."""
+    keyed = ((table.name, bands.key.cast(table.key) if table.key else "NULL") for table in tables)
+    return [(name, f"coalesce({bands.of(key)}, 0)") for name, key in keyed]
+
+
+def _of_bands(session: Session, banded: Iterable[tuple[str, str]]) -> str:
     """Return the query for the fingerprints of the bands of tables."""
-    return f"({session.script('moved.bands', versions=_versions(session, keys))})"
+    return f"({session.script('moved.bands', versions=_versions(session, banded))})"
 
 
-def _whole(session: Session, keys: Iterable[tuple[str, str]]) -> str:
+def _whole(session: Session, banded: Iterable[tuple[str, str]]) -> str:
     """Return the query for the fingerprint of tables as a whole."""
-    return f"({session.script('moved.whole', versions=_versions(session, keys))})"
+    return f"({session.script('moved.whole', versions=_versions(session, banded))})"
 
 
-def _versions(session: Session, keys: Iterable[tuple[str, str]]) -> str:
-    """Return the query for the rows of tables, each named with what its bands are made of."""
-    each = (session.script("moved.versions", name=name, key=key, bits=BAND_BITS) for name, key in keys)
+def _versions(session: Session, banded: Iterable[tuple[str, str]]) -> str:
+    """Return the query for the rows of tables, each named with its band."""
+    each = (session.script("moved.versions", name=name, band=band) for name, band in banded)
     return f"({' UNION ALL '.join(each)})"
 
 
-def _last_sync(session: Session, views: str, max_tokens: int) -> Mapping[str, str] | None:
+def _last_sync(session: Session, views: str, max_tokens: int, bands: Bands) -> Mapping[str, str] | None:
     """Return tagdb's tables as of the last sync that left nothing to do; None unless texts and vectors are the same."""
     last: dict[str, Any] | None = session.scalar("moved.at_last_sync")
-    if last is None or last["source"] != _source_fingerprint(session, views, max_tokens):
+    if last is None or last["source"] != _source_fingerprint(session, views, max_tokens, bands):
         return None
     tables: dict[str, str] = last["tables"]
     return tables if _same(session, tables, (*TEXTS, *VECTORS)) else None
@@ -165,9 +219,10 @@ def _same(session: Session, before: Mapping[str, str], tables: Iterable[str]) ->
     return all(before[table] == _fingerprint(session, table) for table in tables)
 
 
-def _source_fingerprint(session: Session, views: str, max_tokens: int) -> str:
-    bands = session.scalar("moved.bands_fingerprint")
-    return hashlib.sha256(f"{bands} {max_tokens} {views}".encode()).hexdigest()
+def _source_fingerprint(session: Session, views: str, max_tokens: int, bands: Bands) -> str:
+    stored = session.scalar("moved.bands_fingerprint")
+    made_of = "" if bands.key.is_integer else f" {bands.key.sql} {bands.bits}"
+    return hashlib.sha256(f"{stored} {max_tokens} {views}{made_of}".encode()).hexdigest()
 
 
 def _fingerprint(session: Session, table: str) -> str:

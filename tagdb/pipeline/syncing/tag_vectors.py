@@ -8,7 +8,7 @@ Where it is known that no other question has moved (see `moved`), those pairs te
 
 from __future__ import annotations
 
-from tagdb.db import source
+from tagdb.db import keys, source
 from tagdb.db.connection import Session
 from tagdb.pipeline.embedders.registry import StoredEmbedder
 from tagdb.pipeline.syncing import moved
@@ -53,7 +53,7 @@ def refresh(session: Session, embedder: StoredEmbedder, look: Look = moved.NO_LO
         staged = session.scalar("tag_vectors.has_staged")
         if staged:
             session.execute("tag_vectors.stage_moves", embedder=embedder.id)
-            session.execute("tag_vectors.sum_moves")
+            session.run_script(session.script("tag_vectors.sum_moves", number=_number(session, "question_id")))
         told_by_moves = bool(staged) and _moves_tell(session, embedder, look)
         if told_by_moves:
             removed = session.execute("tag_vectors.delete_left", embedder=embedder.id)
@@ -83,9 +83,15 @@ def count_due(session: Session, embedder: int) -> int:
     return due
 
 
+def _number(session: Session, question_id: str) -> str:
+    """Return what stands for a question in the checksums, in SQL."""
+    return keys.stored(session).number(question_id)
+
+
 def _members(session: Session, embedder: int) -> str:
     """Return the query that takes all checksums."""
-    return f"({session.script('tag_vectors.members', embedder=embedder)})"
+    number = _number(session, "q.question_id")
+    return f"({session.script('tag_vectors.members', embedder=embedder, number=number)})"
 
 
 def _difference(session: Session, embedder: int, *, now: str) -> str:
@@ -113,7 +119,8 @@ def _move(session: Session, embedder: StoredEmbedder) -> int:
 def _average(session: Session, embedder: StoredEmbedder, with_members: bool) -> None:
     """Average the centroids that are stale still over all their texts, taking the checksum of these if asked to."""
     session.execute("tag_vectors.analyze_stale")
-    session.execute("tag_vectors.create_stale_pairs", with_members=with_members)
+    number = _number(session, "q.question_id")
+    session.run_script(session.script("tag_vectors.create_stale_pairs", number=number, with_members=with_members))
     session.execute("tag_vectors.create_scales", dim=embedder.dim)
     session.execute("tag_vectors.analyze_pairs")
     session.execute("tag_vectors.prefer_workers")

@@ -63,7 +63,7 @@ def _stage(session: Session, *, old: bool) -> None:
         if old:
             session.run_script(_OLD.format(name=state, rows=rows))
         else:
-            session.run_script(session.script("moved.stage_bands", bands=moved._bands(session, [(rows, "id")])))
+            session.run_script(session.script("moved.stage_bands", bands=moved._of_bands(session, [(rows, "id >> 6")])))
             session.run_script(f"ALTER TABLE band_now RENAME TO {state}")
 
 
