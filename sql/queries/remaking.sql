@@ -67,9 +67,10 @@ FROM (
 ORDER BY step, statement
 
 -- name: drop
--- The statements that drop them.
-SELECT format('DROP VIEW tagdb.%I', relname) AS statement
+-- The statements that drop them; views, of which one may read another, in one.
+SELECT 'DROP VIEW ' || string_agg(format('tagdb.%I', relname), ', ') AS statement
 FROM pg_class WHERE relnamespace = to_regnamespace('tagdb') AND relkind = 'v' AND relname = ANY (:names)
+HAVING count(*) > 0
 UNION ALL
 SELECT format('DROP FUNCTION tagdb.%I(%s)', proname, pg_get_function_identity_arguments(oid))
 FROM pg_proc WHERE pronamespace = to_regnamespace('tagdb') AND proname = ANY (:names)

@@ -36,6 +36,13 @@ SELECT obj_description(c.oid, 'pg_class') AS comment,
         AS options
 FROM pg_class c WHERE c.oid = to_regclass(:view)
 
+-- name: tags_read_source
+SELECT EXISTS (
+    SELECT
+    FROM pg_rewrite r
+    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+    WHERE r.ev_class = to_regclass('tagdb.source_tag') AND d.refobjid = to_regclass('tagdb.source'))
+
 -- name: definition
 -- The words that a view was last made from: those of a preset, or the user's.
 SELECT preset, sql FROM tagdb.source_definition WHERE view = :view

@@ -73,8 +73,8 @@ def sync(
     so. Should most of your questions be gone, or have no text any more, it changes nothing and exits with 4 until you
     say --allow-gone.
 
-    question_id may be any integer, a uuid or a text; stored ids and labels have the type that the first sync finds.
-    Later another one is refused until you say --new-keys, which keeps the vectors of all texts that are still there.
+    question_id may be any integer, a uuid or a text: the labels have the type that the first sync finds. Another one is
+    refused later until you say --new-keys, which keeps the vectors of all texts that are still there.
 
     Examples:
 

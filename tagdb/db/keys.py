@@ -89,6 +89,11 @@ def of_source(session: Session) -> Key | None:
     return _of_relation(session, "source")
 
 
+def of_tags(session: Session) -> Key | None:
+    """Return the type of the ids that the view of tags gives, None without a view."""
+    return _of_relation(session, "source_tag")
+
+
 def of_query(session: Session, query: UserQuery) -> tuple[str, Key]:
     """Return the column of a query that holds ids, quoted, and what they are stored as.
 

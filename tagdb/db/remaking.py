@@ -20,6 +20,7 @@ def remade(session: Session, names: Sequence[str], *, tables: Sequence[str] = ()
     ------
     InputRefused : something of the user's depends on one of them, or on the ids of `tables`
     """
+    names = list(names)
     if dependents := [row.name for row in session.rows("remaking.dependents", names=names, tables=list(tables))]:
         raise InputRefused(
             f"question_id changes its type, and these depend on it: {named(dependents)}",

@@ -101,11 +101,16 @@ def follow(session: Session, reporter: Reporter) -> bool:
     """Let the views read what the names mean now that they were made from; return whether that was something else.
 
     Inside the caller's transaction, in which the texts are then compared.
+
+    Raises
+    ------
+    QueryRefused : the ids of the tags are not comparable with those of the source
     """
     followed = [sourceviews.follow(session, view) for view in (SOURCE, TAGS)]
     for each in followed:
         if each.said:
             reporter.say(each.said)
+    sourceviews.fit_tags(session)
     return any(each.changed for each in followed)
 
 

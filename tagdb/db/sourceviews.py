@@ -7,7 +7,7 @@ a view was that was dropped with a table.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from tagdb.db import keys, remaking, userquery
@@ -19,6 +19,7 @@ from tagdb.errors import ConnectionFailed, DatabaseError, QueryRefused, Unavaila
 
 CUSTOM = "custom SQL"
 STAND_IN = "stand-in"
+_UNFIT_TAGS = """SELECT NULL::boolean AS question_id, NULL::text COLLATE "default" AS tag WHERE false"""
 _TO_WRITE = {
     "array": "array_to_string(…, ' ')",
     "json": "…->>'title'",
@@ -134,14 +135,46 @@ def define(session: Session, view: SourceView, words: Definition) -> bool:
     if difference and definition(session, view) == words and difference.same:
         return False
     options = f" WITH ({before.options})" if before and before.options else ""
-    keeping = remaking.remade(session, [view.name]) if difference and difference.retyped else nullcontext()
-    with keeping, view.refusals():
+    with _making_way(session, view) if difference and difference.retyped else nullcontext(), view.refusals():
         session.run_script(f"CREATE OR REPLACE VIEW {session.qualified(view.name)}{options} AS {body}")
     session.run_script(f"COMMENT ON VIEW {session.qualified(view.name)} IS '{words.preset or CUSTOM}'")
     session.execute("source.remember", view=view.name, preset=words.preset, sql=words.sql)
     if view is TAGS and words.sql:
         require_runs(session, view)
     return True
+
+
+@contextmanager
+def _making_way(session: Session, view: SourceView) -> Iterator[None]:
+    """Drop a view, for one with columns of other types to take its place; tags that are read from it come back with it.
+
+    Where their words do not fit the new one, something of no type that ids have stands in for them, see `fit_tags`.
+    """
+    words = definition(session, TAGS)
+    along = view is SOURCE and words is not None and session.scalar("source.tags_read_source")
+    tags = session.row("source.view", view=session.qualified(TAGS.name)) if along else None
+    with remaking.remade(session, [view.name, TAGS.name] if tags else [view.name]):
+        yield
+        if tags and words:
+            options = f" WITH ({tags.options})" if tags.options else ""
+            session.run_script(f"CREATE VIEW {session.qualified(TAGS.name)}{options} AS {_UNFIT_TAGS}")
+            session.run_script(f"COMMENT ON VIEW {session.qualified(TAGS.name)} IS '{words.preset or CUSTOM}'")
+    if tags and words:
+        with suppress(QueryRefused), session.transaction():
+            define(session, TAGS, words)
+
+
+def fit_tags(session: Session) -> None:
+    """Pass where the ids of the view of tags are comparable with those of the source, made so where they can be.
+
+    Raises
+    ------
+    QueryRefused : the words of the view of tags give others
+    """
+    ids, words = keys.of_tags(session), definition(session, TAGS)
+    key = _key(session)
+    if ids and words and not (key.takes(ids) or key.is_narrower(ids)):
+        define(session, TAGS, words)
 
 
 def require_runs(session: Session, view: SourceView) -> None:

@@ -105,8 +105,8 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[Moved]:
     found: list[Moved] = []
     look = moved.look
 
-    def collect(session: Session, max_tokens: int) -> Look:
-        found.append((seen := look(session, max_tokens)).moved)
+    def collect(session: Session, max_tokens: int, **options: Any) -> Look:
+        found.append((seen := look(session, max_tokens, **options)).moved)
         return seen
 
     monkeypatch.setattr(moved, "look", collect)
@@ -120,9 +120,9 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     calls: list[None] = []
     stage = comparing._stage_changes
 
-    def count(*arguments: object) -> None:
+    def count(*arguments: Any, **options: Any) -> None:
         calls.append(None)
-        stage(*arguments)  # type: ignore[arg-type]
+        stage(*arguments, **options)
 
     monkeypatch.setattr(comparing, "_stage_changes", count)
     return calls

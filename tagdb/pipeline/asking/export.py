@@ -67,8 +67,8 @@ def _write_parquet(session: Session, query: str, stream: BinaryIO) -> None:
     from pyarrow import csv, parquet
 
     integers = {"smallint": pa.int16(), "integer": pa.int32(), "bigint": pa.int64()}
-    id_type = integers.get(keys.stored(session).type, pa.string())
-    types = {"id": id_type, "label": pa.string(), "probability": pa.float64()}
+    key = integers.get(keys.stored(session).type, pa.string())
+    types = {"id": key, "label": pa.string(), "probability": pa.float64()}
     with copy.csv_stream(session.cursor(), query) as csv_file:
         reader = csv.open_csv(
             csv_file,

@@ -44,8 +44,8 @@ class Compared:
     """What a comparison says, and the look at the rows that it rests on; where none has moved, nothing was compared.
 
     `emptied` questions are changed ones that have no text any more; `another_source` where what is compared comes from
-    other tables or other SQL than what is stored. With another `key` for the stored ids, which may be stored anew,
-    there is something to apply even without changes; then those gone are all that were stored.
+    other tables or other SQL than what is stored. With a `key` the stored ids get another type; where they are stored
+    anew for it, those gone are all that were stored.
     """
 
     embedder: StoredEmbedder

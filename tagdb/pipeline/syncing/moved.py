@@ -3,8 +3,8 @@ content.
 
 To compare the texts of millions of questions takes several times as long as to fingerprint where their rows lie and
 which transactions wrote them. Bands of question ids have fingerprints of their own: where one differs, the questions of
-that band are compared; where the fingerprints cannot tell, all questions are. A band is of neighbouring integers, so
-that rows that were added together are in few bands, or of uuids or texts whose hashes begin alike.
+that band are compared; where the fingerprints cannot tell, all questions are. A band is of neighbouring integers, for
+rows that were added together to be in few bands, or of uuids or texts whose hashes begin alike.
 """
 
 from __future__ import annotations

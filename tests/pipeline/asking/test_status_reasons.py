@@ -79,7 +79,7 @@ def test_other_command_that_failed_is_told_while_it_is_the_last(world: World) ->
 
 
 def test_failure_without_words_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(comparing, "compare", fail)

@@ -119,9 +119,9 @@ def test_partitions_of_other_embedders_are_left_out_of_the_plan(filled: Database
     statement = queries.topic(topic)[query]
     if query in ("members", "stale"):
         relations = {"questions": "tagdb.question", "labels": "tagdb.labels", "texts": "tagdb.text"}
-        statement = statement.format(embedder=1, classifier=1, **relations)
+        statement = statement.format(embedder=1, classifier=1, number="q.question_id", **relations)
     with filled.session() as session, session.rehearsal():
-        session.execute("train.create_rows")
+        session.run_script(queries.topic("train")["create_rows"].format(type="bigint"))
         plan = [row[0] for row in session.rows_of(f"EXPLAIN {statement}", {"embedder": 1, **STATEMENTS[name]})]
     assert any("text_vector_1" in line for line in plan), plan
     assert not any(UNRELATED in line for line in plan), plan

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tagdb.db.connection import Session
@@ -18,8 +20,8 @@ def test_move_that_another_session_commits_while_texts_are_compared_is_found_nex
     synced.put({3: "t3 edited"})
     stage = comparing._stage_changes
 
-    def edit_after(*arguments: object) -> None:
-        stage(*arguments)  # type: ignore[arg-type]
+    def edit_after(*arguments: Any, **options: Any) -> None:
+        stage(*arguments, **options)
         synced.put({4: "t4 edited"})
 
     monkeypatch.setattr(comparing, "_stage_changes", edit_after)

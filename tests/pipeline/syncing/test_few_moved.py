@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -28,8 +29,8 @@ def test_only_the_band_that_moved_is_compared_and_labelled(
     moved_ids: list[int] = []
     stage = comparing._stage_changes
 
-    def stage_and_tell(session: Session, *arguments: object) -> None:
-        stage(session, *arguments)  # type: ignore[arg-type]
+    def stage_and_tell(session: Session, *arguments: Any, **options: Any) -> None:
+        stage(session, *arguments, **options)
         moved_ids.extend(row[0] for row in session.rows_of("SELECT question_id FROM moved ORDER BY 1", {}))
 
     monkeypatch.setattr(comparing, "_stage_changes", stage_and_tell)

@@ -111,7 +111,7 @@ def test_tags_edited_while_they_are_averaged_are_right_after_the_next_sync(
     original = Session.execute
 
     def edit_between(self: Session, query: str, /, **parameters: object) -> int:
-        if query == "tag_vectors.create_stale_pairs":
+        if query == "tag_vectors.analyze_stale":
             monkeypatch.setattr(Session, "execute", original)
             world.run("DELETE FROM tags WHERE question_id = 4")
         return original(self, query, **parameters)

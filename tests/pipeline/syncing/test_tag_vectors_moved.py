@@ -225,7 +225,7 @@ def test_checksum_of_what_is_averaged_is_of_the_same_pairs(
     executed.clear()
     unlist = "DELETE FROM tags WHERE question_id = 51 AND position = 1"
     filled.sync_while("averaging tags", lambda: filled.run(unlist))
-    assert "tag_vectors.create_stale_pairs" in executed
+    assert "tag_vectors.create_scales" in executed
     assert "tag_vectors.delete_gone" not in executed
     assert_right_centroids(filled, tags)
 
