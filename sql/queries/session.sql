@@ -45,6 +45,13 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = 'tagdb' AND c.relname = 'questions' AND c.relkind IN ('r', 'p')
     AND (current_schemas(false))[1] IS DISTINCT FROM 'tagdb'
 
+-- name: path_to_own_tables
+-- For another connection that is to find them; through a pooler it could not be said.
+SELECT current_setting('search_path')
+FROM (SELECT) one
+WHERE pg_backend_pid() = :process AND (current_schemas(false))[1] = 'tagdb' AND current_setting('search_path') <> (
+    SELECT reset_val FROM pg_settings WHERE name = 'search_path')
+
 -- name: forget
 -- What a client before this one may have left in a session that a pooler hands on as it is.
 DISCARD TEMP;

@@ -28,7 +28,7 @@ _LEXEME = re.compile(
 _INSIDE = re.compile(r'(?P<name>(?<![\w.$"])tagdb(?=\.))|(?P<part>\{[a-z_]+\})')
 _IS_FORMAT = re.compile(r"%(?:\d+\$)?-?\d*[sIL]")
 _TO_NAMESPACE = re.compile(r"to_regnamespace\(\s*$", re.IGNORECASE)
-_AS_NAMESPACE = re.compile(r"\s*::\s*regnamespace\b", re.IGNORECASE)
+_AS_NAMESPACE = re.compile(r"\s*(?:::|\bAS\b)\s*regnamespace\b", re.IGNORECASE)
 _COMMAND = re.compile(
     r"\btagdb (?:db views \w+|(?:db|embedder|index|models) (?!start|stop)\w+"
     r"|(?:demo|doctor|export|import|nearest|predict|status|sync|train)\b)(?! --schema)"

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Sequence
 
 from tagdb import config
-from tagdb.db import address
+from tagdb.db import address, wire
 from tagdb.db.embedded import EmbeddedServer, psql_command
 from tagdb.errors import UsageError
 from tagdb.models import Reporter, Silent
@@ -56,12 +56,19 @@ def stop(db_url: str | None = None, *, force: bool = False) -> bool:
 
 
 def psql(db_url: str | None, arguments: Sequence[str], reporter: Reporter, *, schema: str | None = None) -> int:
-    """Run psql on the database and return its exit code; Ctrl-C is psql's, which stops a query by it."""
+    """Run psql on the database and return its exit code; Ctrl-C is psql's, which stops a query by it.
+
+    Names mean there what they do in queries that tagdb is given, unless a pooler is in between, which takes no options.
+    """
     tell_unheeded(db_url, reporter)
     database = open_database(db_url, Silent(), current=False, schema=schema)
-    with database.session():
+    with database.session() as session:
         command = psql_command(address.public_url(database.dsn), arguments)
+        own = session.scalar("session.path_to_own_tables", process=wire.process(session))
     environment = {**os.environ, **address.secret_environment(database.dsn)}
+    if own:
+        escaped = own.replace("\\", "\\\\").replace(" ", "\\ ")
+        environment["PGOPTIONS"] = f"{os.environ.get('PGOPTIONS', '')} -c search_path={escaped}".strip()
     before = signal.signal(signal.SIGINT, lambda _signum, _frame: None)
     try:
         code = subprocess.run(command, check=False, env=environment).returncode

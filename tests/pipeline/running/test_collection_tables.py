@@ -14,9 +14,10 @@ from tagdb.models import Silent
 from tagdb.pipeline import demo, importing
 from tagdb.pipeline.asking import status
 from tagdb.pipeline.embedders import registry
+from tagdb.pipeline.running import server
 from tagdb.pipeline.sync import Choice, sync
 from tests.pipeline import stored
-from tests.pipeline.running.collected import NASTY, csv_file, filled, own, tables
+from tests.pipeline.running.collected import NASTY, PLAIN, csv_file, filled, own, tables
 from tests.pipeline.world import USER_TABLES
 
 
@@ -90,3 +91,16 @@ def test_demo_keeps_to_its_collection(two: tuple[Database, Database]) -> None:
     demo._import(tickets, Silent(), steps.append)
     assert stored.column(tickets, "SELECT id FROM public.questions ORDER BY 1") == [3, 9000100001]
     assert own(tickets, "SELECT count(*) > 1000 FROM {own}.questions") == [True]
+
+
+def test_psql_finds_the_tables_of_the_collection(
+    two: tuple[Database, Database], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tickets, articles = two
+    filled(tickets, csv_file(tmp_path, "t", range(1, 5)))
+    monkeypatch.setenv("PGOPTIONS", "-c work_mem=5MB")
+    asked = ["-q", "-At", "-c", "SHOW work_mem", "-c", "SELECT count(*) FROM questions"]
+    assert server.psql(tickets.dsn, asked, Silent(), schema=NASTY) == 0
+    assert capfd.readouterr().out == "5MB\n4\n"
+    assert server.psql(articles.dsn, asked, Silent(), schema=PLAIN) == 1
+    assert 'relation "questions" does not exist' in capfd.readouterr().err
