@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tagdb.cli import db_views
 from tagdb.cli.common import print_outcome
 from tagdb.cli.given import DATABASE, READING, TALK, Given, before_command, shares
+from tagdb.drawing import duration
 from tagdb.models import Silent
+
+if TYPE_CHECKING:
+    from tagdb.door.types import CollectionStatus
 
 app = typer.Typer(
     help="Reach the database, run the embedded server, bring the schema up to date, let others read.",
@@ -97,6 +101,40 @@ def migrate(given: Given) -> None:
     db = given.collection()
     changed = db.migrate()
     print_outcome(f"schema {db.schema} {'is up to date now' if changed else 'was up to date'}")
+
+
+@app.command("schemas")
+@shares("db_url", "json", *TALK)
+def schemas(given: Given) -> None:
+    """List the schemas that tagdb keeps something in: what each embeds, and how current it is.
+
+    A text or a label is due as of the last sync of its schema; tables of yours are not read.
+
+    Example:
+
+        tagdb db schemas
+    """
+    found = given.collection().schemas()
+    given.print_list(found, _row)
+    for each in found:
+        if each.unread and not given.json:
+            given.reporter().warn(f"schema {each.name}: {each.unread}" + (f"; next: {each.hint}" if each.hint else ""))
+
+
+def _row(each: CollectionStatus) -> dict[str, Any]:
+    since = None if each.seconds_since_sync is None else f"{duration(each.seconds_since_sync)} ago"
+    return {
+        "schema": each.name,
+        "embeds": ", ".join([each.source, *each.tables]) if each.source else None,
+        "embedder": each.embedder,
+        "classifier": each.classifier,
+        "questions": each.questions,
+        "texts due": each.due,
+        "labels due": each.stale_labels,
+        "synced": since,
+        "last run": f"{each.last_command}: {each.last_status}" if each.last_command else None,
+        "size": f"{each.bytes / 2**20:,.1f} MB",
+    }
 
 
 @app.command("grant")

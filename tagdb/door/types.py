@@ -19,12 +19,14 @@ from tagdb.pipeline.importing import ImportResult
 from tagdb.pipeline.learning.classifiers import Deletion, StoredClassifier
 from tagdb.pipeline.learning.predict import PredictResult
 from tagdb.pipeline.planning import Plan
+from tagdb.pipeline.running.collections import CollectionStatus
 from tagdb.pipeline.syncing.indexing import IndexStatus
 
 __all__ = [
     "Activated",
     "Added",
     "Collection",
+    "CollectionStatus",
     "Deleted",
     "Deletion",
     "EmbedderSpec",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tagdb.pipeline.embedders.pretraining import PretrainResult
     from tagdb.pipeline.embedders.registry import KnownEmbedder
     from tagdb.pipeline.learning.classifiers import Deletion, StoredClassifier
+    from tagdb.pipeline.running.collections import CollectionStatus
     from tagdb.pipeline.syncing.indexing import IndexStatus
 
 
@@ -191,6 +193,15 @@ class Upkeep(Opened):
 
         with self._heeding_signals():
             return doctor.examine(self._url, schema=self.schema)
+
+    def schemas(self) -> Sequence[CollectionStatus]:
+        """Return every collection in the database with what it embeds and how current it is, whatever its version."""
+        from tagdb.pipeline.running import collections, opening
+
+        with self._heeding_signals():
+            database = opening.open_database(self._url, self._reporter, current=False, schema=self.schema)
+            with closing(database):
+                return collections.listed(database)
 
     def migrate(self) -> bool:
         """Make the collection's schema, or bring it to what this version works on; True when something changed."""

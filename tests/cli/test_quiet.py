@@ -20,6 +20,7 @@ from tests.pipeline.world import refuse_poison
 
 RESULTS = {
     "db psql",
+    "db schemas",
     "db url",
     "doctor",
     "embedder list",

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from tagdb import config
+from tagdb.db.connection import Database
 from tagdb.pipeline.running import opening
-from tests.cli.running import commands, done, tagdb
+from tests.cli.running import commands, done, objects, tagdb
+from tests.pipeline import stored
 
 
 class _Opened(BaseException):
@@ -70,7 +72,7 @@ def test_it_reaches_what_a_command_opens(used: Callable[..., str], words: tuple[
 
 def test_every_command_on_a_database_takes_it() -> None:
     without = {words for words, command in commands() if "schema" not in {each.name for each in command.params}}
-    assert without == {"db stop", "embedder add", "embedder show", "embedder verify"}
+    assert without == {"db schemas", "db stop", "embedder add", "embedder show", "embedder verify"}
 
 
 @pytest.mark.parametrize("words", [("status",), ("db", "migrate"), ("db", "url"), ("doctor",)], ids=str)
@@ -90,3 +92,19 @@ def test_file_with_another_kind_of_name_is_refused(tmp_path: Path, monkeypatch: 
 
 def test_words_name_the_schema_that_is_meant(database: object) -> None:
     assert done("db", "migrate", TAGDB_SCHEMA="tagdb").stdout == "schema tagdb was up to date\n"
+
+
+def test_schemas_are_listed_with_what_each_embeds(world: Database) -> None:
+    done("db", "migrate", "--schema", "Other one")
+    stored.run(world, "DROP SCHEMA IF EXISTS nothing_of_tagdb; CREATE SCHEMA nothing_of_tagdb")
+    found = {each["name"]: each for each in objects(done("db", "schemas", "--json").stdout)}
+    assert set(found) == {"tagdb", "Other one"}
+    assert (found["tagdb"]["source"], found["tagdb"]["questions"]) == ("title", 60)
+    assert (found["Other one"]["source"], found["Other one"]["embedder"]) == (None, None)
+    header, _, *rows = done("db", "schemas").stdout.splitlines()
+    assert header.split()[:2] == ["schema", "embeds"]
+    assert len(rows) == 2
+    stored.run(world, """UPDATE "Other one".alembic_version SET version_num = '0009'""")
+    old = done("db", "schemas")
+    assert "warning: schema Other one: " in old.stderr
+    assert "tagdb db migrate --schema 'Other one'" in old.stderr

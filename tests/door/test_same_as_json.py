@@ -20,7 +20,15 @@ from tests.elmo.pretraining import sentences
 from tests.pipeline import stored
 from tests.pipeline.world import World
 
-OTHERWISE_EACH_TIME = {"texts_per_second", "created_at", "started_at", "finished_at", "seconds", "largest_difference"}
+OTHERWISE_EACH_TIME = {
+    "texts_per_second",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "seconds",
+    "seconds_since_sync",
+    "largest_difference",
+}
 OF_THE_RUN = {"perplexity", "fingerprint", "checkpoint_bytes"}
 Step = tuple[str, Callable[[tagdb.Collection], Any]]
 
@@ -71,6 +79,7 @@ def _steps(folder: Path, embedder: Path) -> list[Step]:
         ("index drop", lambda db: db.drop_index()),
         ("db views drop", lambda db: db.drop_views()),
         ("db views restore", lambda db: db.restore_views()),
+        ("db schemas", lambda db: db.schemas()),
         ("db prune", lambda db: db.prune()),
         ("doctor", lambda db: db.doctor().findings),
     ]
