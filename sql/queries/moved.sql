@@ -1,13 +1,36 @@
 -- Which versions of which rows there are: told by where they lie and who wrote them, without reading what they say.
 
 -- name: views
--- The views in words, and the tables that a preset would read; NULL unless both views are of tagdb's own making.
+-- The views in words, the types of the columns in them, and the tables that a preset would read. NULL unless both views
+-- are of tagdb's own making, and no function or operator that somebody made decides in them what one row tells: its body
+-- may change, unless it is an extension's.
 SELECT concat_ws(' ',
-    pg_get_viewdef(s.oid), pg_get_viewdef(t.oid), CAST(to_regclass('questions') AS oid), CAST(to_regclass('tags') AS oid))
+    pg_get_viewdef(s.oid), pg_get_viewdef(t.oid), CAST(to_regclass('questions') AS oid), CAST(to_regclass('tags') AS oid), (
+        SELECT string_agg(concat_ws(' ', a.attrelid, a.attnum, a.atttypid, a.atttypmod, a.attcollation), ' '
+            ORDER BY a.attrelid, a.attnum)
+        FROM pg_rewrite r
+        JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+        JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+        WHERE r.ev_class IN (s.oid, t.oid) AND d.refobjid <> r.ev_class))
 FROM pg_class s, pg_class t
 WHERE s.oid = to_regclass('tagdb.source') AND obj_description(s.oid, 'pg_class') = ANY (:presets)
     AND t.oid = to_regclass('tagdb.source_tag') AND obj_description(t.oid, 'pg_class') IN ('preset', 'stand-in')
     AND has_table_privilege('tagdb.source_band', 'SELECT')
+    AND NOT EXISTS (
+        SELECT
+        FROM pg_rewrite r
+        JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+        WHERE r.ev_class IN (s.oid, t.oid) AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+            AND NOT EXISTS (
+                SELECT FROM pg_depend e
+                WHERE e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e'))
+
+-- name: generate
+-- A generated column may depend on nothing but its row, and a table of that name lets an expression name its columns so.
+CREATE TEMP TABLE questions (LIKE {table}, tagdb_kept boolean GENERATED ALWAYS AS ({condition}) STORED)
+
+-- name: drop_generated
+DROP TABLE pg_temp.questions
 
 -- name: tables
 -- What the views read. A table is plain when its own rows are all that is read of it, and are read whole; it is indexed

@@ -45,12 +45,53 @@ SELECT EXISTS (
 
 -- name: definition
 -- The words that a view was last made from: those of a preset, or the user's.
-SELECT preset, sql FROM tagdb.source_definition WHERE view = :view
+SELECT preset, sql, condition, separator FROM tagdb.source_definition WHERE view = :view
 
 -- name: remember
-INSERT INTO tagdb.source_definition AS d (view, preset, sql) VALUES (:view, :preset, :sql)
-ON CONFLICT (view) DO UPDATE SET preset = EXCLUDED.preset, sql = EXCLUDED.sql
-WHERE (d.preset, d.sql) IS DISTINCT FROM (EXCLUDED.preset, EXCLUDED.sql)
+INSERT INTO tagdb.source_definition AS d (view, preset, sql, condition, separator)
+VALUES (:view, :preset, :sql, :condition, :separator)
+ON CONFLICT (view) DO UPDATE SET preset = EXCLUDED.preset, sql = EXCLUDED.sql, condition = EXCLUDED.condition,
+    separator = EXCLUDED.separator
+WHERE (d.preset, d.sql, d.condition, d.separator)
+    IS DISTINCT FROM (EXCLUDED.preset, EXCLUDED.sql, EXCLUDED.condition, EXCLUDED.separator)
+
+-- name: hold_one_expression
+-- A function that nobody calls: making it parses the expression in it, and fails at one that closes what it did not open.
+SELECT set_config('check_function_bodies', 'on', true);
+CREATE FUNCTION pg_temp.one_expression() RETURNS void LANGUAGE plpgsql AS :body;
+DROP FUNCTION pg_temp.one_expression()
+
+-- name: separated_tags
+-- How many of the first tags hold a character that lists of tags are written with.
+SELECT count(*) AS tags, count(*) FILTER (WHERE tag LIKE '<%>') AS angles,
+    count(*) FILTER (WHERE strpos(tag, ';') > 0) AS semicolons, count(*) FILTER (WHERE strpos(tag, '|') > 0) AS pipes,
+    count(*) FILTER (WHERE strpos(tag, ',') > 0) AS commas
+FROM (SELECT tag FROM tagdb.source_tag WHERE tag IS NOT NULL LIMIT :most) t
+
+-- name: tag_key
+-- What can bring the tags of a question in order: whether there is a position, and whether that is enough; and of the
+-- primary key, or else of a unique index over columns that are never NULL, the columns other than question_id.
+WITH column_of AS (
+    SELECT attnum, attname, attnotnull
+    FROM pg_attribute WHERE attrelid = to_regclass('tags') AND attnum > 0 AND NOT attisdropped
+), unique_index AS (
+    SELECT i.indexrelid, i.indisprimary, cardinality(k.columns) AS width, array_remove(k.columns, 'question_id') AS columns
+    FROM pg_index i
+    JOIN pg_class c ON c.oid = i.indrelid AND (c.relkind = 'p' OR NOT c.relhassubclass)
+    CROSS JOIN LATERAL (
+        SELECT array_agg(CAST(a.attname AS text) ORDER BY n) AS columns, bool_and(a.attnotnull) AS never_null
+        FROM generate_series(0, i.indnkeyatts - 1) AS n LEFT JOIN column_of a ON a.attnum = i.indkey[n]
+    ) k
+    WHERE i.indrelid = to_regclass('tags') AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+        AND i.indexprs IS NULL AND k.never_null
+)
+SELECT EXISTS (SELECT FROM column_of WHERE attname = 'position') AS positioned,
+    EXISTS (SELECT FROM unique_index WHERE columns <@ '{position}') AS position_is_unique,
+    u.columns, u.indisprimary AS is_primary, c.relname AS name
+FROM (SELECT) AS one
+LEFT JOIN (unique_index u JOIN pg_class c ON c.oid = u.indexrelid) ON true
+ORDER BY u.indisprimary DESC NULLS LAST, u.width, c.relname
+LIMIT 1
 
 -- name: difference
 -- Between a view and another one made from the same words now: what each reads that the other does not, which columns of
@@ -82,6 +123,9 @@ SELECT
     bool_or(t.differ) AS retyped,
     NOT bool_or(t.differ) AND pg_get_viewdef(to_regclass(:view)) = pg_get_viewdef(to_regclass(:now)) AS same
 FROM types t LEFT JOIN different ON true
+
+-- name: count_left_out
+SELECT count(*) FROM change c WHERE c.gone AND c.question_id IN (SELECT question_id FROM pg_temp.source_now)
 
 -- name: text_type
 -- What a column of a type holds, in the terms of what can be made a text of; of an array, its elements.

@@ -56,27 +56,6 @@ ORDER BY p.name
 -- name: has_questions
 SELECT to_regclass('questions') IS NOT NULL
 
--- name: tags_state
--- Whether the view of tags is gone with a table that it read, or the table it stands in for is there now, waiting.
-SELECT CASE
-    WHEN to_regclass('tagdb.source_tag') IS NULL THEN 'gone'
-    WHEN obj_description(to_regclass('tagdb.source_tag'), 'pg_class') = 'stand-in' AND (
-        SELECT count(*)
-        FROM pg_attribute a
-        JOIN (VALUES
-            ('question_id', (
-                SELECT CASE s.atttypid
-                    WHEN 'uuid'::regtype THEN '{uuid}'::regtype[]
-                    WHEN 'text'::regtype THEN '{text,varchar}'
-                    ELSE '{bigint,integer,smallint}' END
-                FROM pg_attribute s
-                WHERE s.attrelid = to_regclass('tagdb.source_tag') AND s.attname = 'question_id')),
-            ('position', '{bigint,integer,smallint}'),
-            ('tag', '{text,varchar}')
-        ) AS t (name, types) ON t.name = a.attname AND a.atttypid = ANY (t.types)
-        WHERE a.attrelid = to_regclass('tags') AND a.attnum > 0 AND NOT a.attisdropped) = 3 THEN 'waiting'
-    ELSE 'defined' END
-
 -- name: lost_classifier
 -- No classifier is active, though there was one once: the newest of those that could take its place.
 SELECT (

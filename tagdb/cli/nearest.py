@@ -22,7 +22,10 @@ def nearest(
     k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="How many.")] = 10,
     where: Annotated[
         str | None,
-        typer.Option(help="SQL condition on the columns of questions (or of your own source).", metavar="SQL"),
+        typer.Option(
+            help="Show only neighbours for which this SQL holds, on the columns of questions (or your source).",
+            metavar="SQL",
+        ),
     ] = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Compare with every vector instead of asking the index.")

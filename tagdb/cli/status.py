@@ -45,6 +45,8 @@ def _print(picture: Status) -> None:
     facts = {
         "what is embedded": picture.source or "nothing",
         "read from": shortening.named(picture.tables) or None,
+        **({"rows where": picture.condition} if picture.condition else {}),
+        **({"tags separated by": picture.tags_separator} if picture.tags_separator else {}),
         "questions": f"{picture.rows:,} ({changes if picture.compared else 'stored; not compared'})",
         "distinct texts": picture.texts,
         "  embedded": f"{picture.embedded:,}" + (f" ({picture.truncated:,} truncated)" if picture.truncated else ""),

@@ -33,6 +33,21 @@ def sync(
             help="The tags of your own tables: a SELECT of question_id and tag (or an array of them). It is remembered."
         ),
     ] = None,
+    source_tags_separator: Annotated[
+        str | None,
+        typer.Option(
+            help="What separates tags in one text: ';' for a;b, '<>' for <a><b>. It is remembered; '' ends it.",
+            metavar="TEXT",
+        ),
+    ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            help="Embed only rows that satisfy this SQL condition, on the columns of questions or of --source-sql. "
+            "It is remembered; '' ends it.",
+            metavar="SQL",
+        ),
+    ] = None,
     source_sql_file: Annotated[
         Path | None, typer.Option(help="Read the SELECT of --source-sql from a file; - is standard input.")
     ] = None,
@@ -70,8 +85,8 @@ def sync(
     A second run with nothing changed writes nothing.
 
     What you embed is remembered as SQL: should a table of that name be another one later, sync goes over to it and says
-    so. Should most of your questions be gone, or have no text any more, it changes nothing and exits with 4 until you
-    say --allow-gone.
+    so. Rows that --where leaves out (deleted ones, say) are as if they were gone. Should most of your questions be
+    gone, or have no text any more, it changes nothing and exits with 4 until you say --allow-gone.
 
     question_id may be any integer, a uuid or a text: the labels have the type that the first sync finds. Another one is
     refused later until you say --new-keys, which keeps the vectors of all texts that are still there.
@@ -88,6 +103,10 @@ def sync(
 
         tagdb sync --source-sql-file tickets.sql --source-tags-sql 'SELECT id, topics AS tag FROM tickets'
 
+        tagdb sync --source-tags-sql 'SELECT id, tags AS tag FROM posts' --source-tags-separator ,
+
+        tagdb sync --where 'deleted_at IS NULL'
+
         tagdb sync --source-sql 'SELECT uuid AS question_id, subject AS text FROM tickets' --new-keys
     """
     source, tags = _sources(source_sql, source_sql_file, source_tags_sql, source_tags_sql_file)
@@ -95,6 +114,8 @@ def sync(
         "text": text,
         "source_sql": source,
         "source_tags_sql": tags,
+        "source_tags_separator": source_tags_separator,
+        "where": where,
         "limit": limit,
         "max_tokens": max_tokens,
         "allow_gone": allow_gone,

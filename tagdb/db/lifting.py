@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from tagdb.db import userquery
+from tagdb.db import sourceviews, userquery
 from tagdb.db.connection import Row, Session, quote_identifier
 from tagdb.db.source import Choice
 from tagdb.errors import InputRefused, QueryRefused, Unavailable
@@ -115,6 +115,7 @@ def _put_tags_back(session: Session, tags: Row, choice: Choice, reporter: Report
 
 
 def _put_back(session: Session, name: str, definition: str, reporter: Reporter, *, as_was: bool = True) -> None:
+    option = _option(session, name)
     with _bare_path(session):
         try:
             query = userquery.check_inside(session, definition)
@@ -124,7 +125,7 @@ def _put_back(session: Session, name: str, definition: str, reporter: Reporter, 
             was = cut(" ".join(definition.split()), _LONGEST_DEFINITION)
             raise QueryRefused(
                 f"the view {session.qualified(name)} cannot be put back: {refused}; it was: {was}",
-                hint=f"say what it reads now: tagdb sync {_option(name)} 'SELECT …'",
+                hint=f"say what it reads now: tagdb sync {option}",
             ) from refused
         statements: list[tuple[str, str | None]] = [
             (row.statement, None) for row in session.rows("lifting.drop_default_grants", name=name)
@@ -137,8 +138,11 @@ def _put_back(session: Session, name: str, definition: str, reporter: Reporter, 
                 session.run_script(statement)
 
 
-def _option(name: str) -> str:
-    return "--source-sql" if name == "source" else "--source-sql 'SELECT …' --source-tags-sql"
+def _option(session: Session, name: str) -> str:
+    """Return what to type for a view to be made anew; a preset may be as before, over what the tables are now."""
+    texts, tags = (sourceviews.definition(session, view) for view in (sourceviews.SOURCE, sourceviews.TAGS))
+    option = f"--text {texts.preset}" if texts and texts.preset else "--source-sql 'SELECT …'"
+    return option if name == "source" or (tags and tags.preset) else f"{option} --source-tags-sql 'SELECT …'"
 
 
 @contextmanager

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tagdb import config
-from tagdb.db import keys, sourceviews
-from tagdb.db.connection import Row, Session
-from tagdb.db.sourceviews import CUSTOM, SOURCE, STAND_IN, TAGS, Definition, SourceView
+from tagdb.db import conditions, presets, separators, sourceviews, usertables
+from tagdb.db.connection import Session
+from tagdb.db.sourceviews import CUSTOM, SOURCE, STAND_IN, TAGS, SourceView
+from tagdb.db.viewbodies import Definition
 from tagdb.errors import InputRefused
 from tagdb.models import Reporter, Silent
-from tagdb.shortening import named
 
 __all__ = [
     "CUSTOM",
@@ -21,29 +21,28 @@ __all__ = [
     "ensure",
     "follow",
     "gone",
-    "imported_table",
     "names_each_once",
-    "require_user_tables",
+    "tags_wait",
 ]
 
 PRESETS = ("tags", "title", "title+tags")
 
-_INTEGERS = ("bigint", "integer", "smallint")
-_SHAPE = {
-    "questions": {"id": "bigint", "title": "text"},
-    "tags": {"question_id": "bigint", "position": "bigint", "tag": "text"},
-}
-_KEYS = {"questions": "id", "tags": "question_id"}
 _LONGEST_QUOTED = 400
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What to embed: one of PRESETS, or the user's own SELECT of `question_id, text` (and of `question_id, tag`)."""
+    """What to embed: one of PRESETS, or the user's own SELECT of `question_id, text` (and of `question_id, tag`).
+
+    Rows that do not satisfy the SQL condition `where` are left out, and `tags_separator` stands between the tags of one
+    text; an empty one of them takes back what was said before, None leaves it.
+    """
 
     preset: str | None = None
     sql: str | None = None
     tags_sql: str | None = None
+    where: str | None = None
+    tags_separator: str | None = None
 
     def __post_init__(self) -> None:
         if self.preset is not None and self.preset not in PRESETS:
@@ -85,16 +84,79 @@ def ensure(session: Session, choice: Choice, reporter: Reporter | None = None) -
         preset = last.preset if last and last.preset else PRESETS[0]
     was_custom = before == CUSTOM if last is None else last.sql is not None
     with session.transaction():
-        changed = False
-        if choice.sql is not None:
-            changed = sourceviews.define(session, SOURCE, Definition(None, choice.sql))
-        elif preset is not None and preset != before:
-            _require_shape(session, with_tags=preset != "title")
-            changed = sourceviews.define(session, SOURCE, Definition(preset, None))
+        changed = _define_texts(session, choice, preset, before, last, reporter or Silent())
         if choice.tags_sql is not None:
-            return sourceviews.define(session, TAGS, Definition(None, choice.tags_sql)) or changed
+            return _define_tags(session, choice, choice.tags_sql, reporter or Silent()) or changed
         from_custom = choice.preset is not None and was_custom
-        return _renew_tags(session, reporter or Silent(), chosen=chosen, from_custom=from_custom) or changed
+        changed = _renew_tags(session, reporter or Silent(), chosen=chosen, from_custom=from_custom) or changed
+        if choice.tags_separator is not None:
+            changed = _separate_tags(session, choice, reporter or Silent()) or changed
+        return changed
+
+
+def _define_texts(
+    session: Session,
+    choice: Choice,
+    preset: str | None,
+    before: str | None,
+    last: Definition | None,
+    reporter: Reporter,
+) -> bool:
+    """Define the view of texts where it is to read something else, or other rows of it."""
+    kept = last.condition if last else None
+    condition = kept if choice.where is None else conditions.normalised(choice.where)
+    if choice.sql is not None:
+        words = Definition(None, choice.sql, condition)
+    elif preset is not None and (preset != before or condition != kept):
+        words = Definition(preset, None, condition)
+        usertables.require_shape(session, with_tags=preset in presets.TAGGED)
+    elif preset is None and condition != kept:
+        words = replace(_standing(session, last), condition=condition)
+    else:
+        return False
+    if not sourceviews.define(session, SOURCE, words):
+        return False
+    if words.preset in presets.TAGGED and words.preset != before and (order := presets.tag_order(session).said):
+        reporter.say(order)
+    if choice.where is None and condition is not None and before is not None:
+        reporter.say(f"rows are left out as before: {conditions.OPTION} {shlex.quote(condition)}")
+    return True
+
+
+def _standing(session: Session, last: Definition | None) -> Definition:
+    """Return the words that the view of texts was made from, if it was not made by hand since."""
+    if last is None or not sourceviews.stands(session, SOURCE, last):
+        raise InputRefused(
+            f"the view tagdb.source was made by hand, and {conditions.OPTION} has no query to add to",
+            hint=f"say what to embed as well: tagdb sync --source-sql 'SELECT …' {conditions.OPTION} '…'",
+        )
+    return last
+
+
+def _define_tags(session: Session, choice: Choice, sql: str, reporter: Reporter) -> bool:
+    """Define the view of tags by the user's own SQL, and tell of lists in it that nobody spoke of."""
+    last = sourceviews.definition(session, TAGS)
+    separator = last.separator if last else None
+    if choice.tags_separator is not None:
+        separator = separators.normalised(choice.tags_separator)
+    if not sourceviews.define(session, TAGS, Definition(None, sql, separator=separator)):
+        return False
+    if separator is None and (overlooked := separators.overlooked(session)):
+        reporter.say(overlooked)
+    return True
+
+
+def _separate_tags(session: Session, choice: Choice, reporter: Reporter) -> bool:
+    """Let another separator, or none, take the tags of the user's own SQL apart."""
+    last = sourceviews.definition(session, TAGS)
+    if last is not None and last.sql is not None and sourceviews.stands(session, TAGS, last):
+        return _define_tags(session, choice, last.sql, reporter)
+    if separators.normalised(choice.tags_separator or "") is None:
+        return False
+    raise InputRefused(
+        f"{separators.OPTION} takes the tags of {TAGS.option} apart, and here tags come from the table tags",
+        hint=f"tagdb sync {TAGS.option} 'SELECT question_id, tag FROM tags' {separators.OPTION} '…'",
+    )
 
 
 def follow(session: Session, reporter: Reporter) -> bool:
@@ -119,7 +181,7 @@ def _renew_tags(session: Session, reporter: Reporter, *, chosen: bool, from_cust
 
     A preset that is chosen in place of the user's own SQL brings its tags along, if it has any.
     """
-    state, has_tags = session.scalar("source.tags_state"), _has_tags(session)
+    state, has_tags = session.scalar("source.tags_state"), usertables.has_tags(session)
     last = sourceviews.definition(session, TAGS)
     own = state == "own" or (state == "gone" and last is not None and last.sql is not None)
     if own and from_custom and has_tags:
@@ -161,76 +223,6 @@ def _in_shell(sql: str) -> str:
     return f'"{sql}"' if plain else shlex.quote(sql)
 
 
-def imported_table(session: Session, table: str) -> str:
-    """Return by which name an import finds its table: in all collections but the default one, their own."""
-    return table if session.is_default else session.qualified(table)
-
-
-def require_user_tables(session: Session) -> None:
-    """Pass when `questions` and `tags` are absent or of tagdb's shape.
-
-    Raises
-    ------
-    InputRefused : one of them is somebody's table of another shape
-    """
-    for table in _SHAPE:
-        name = imported_table(session, table)
-        if session.rows("source.user_columns", table_name=name) and (fault := _fault(session, table, name)):
-            raise InputRefused(
-                fault,
-                hint="import into another database or schema: PGOPTIONS='-c search_path=mine' tagdb import …",
-            )
-
-
-def _require_shape(session: Session, *, with_tags: bool) -> None:
-    tables = ("questions", "tags") if with_tags else ("questions",)
-    fault = next((fault for table in tables if (fault := _fault(session, table, any_key=True))), None)
-    if fault is None and with_tags:
-        keys_there = [_columns(session, table)[_KEYS[table]] for table in tables]
-        if keys_there[0].family != keys_there[1].family:
-            fault = (
-                f"the column id of the table questions here is {keys_there[0].type}, "
-                f"question_id of the table tags {keys_there[1].type}"
-            )
-    if fault:
-        raise InputRefused(
-            fault,
-            hint="tagdb import FILE makes and fills it; or map your own tables: "
-            "tagdb sync --source-sql 'SELECT … AS question_id, … AS text FROM …'",
-        )
-
-
-def _has_tags(session: Session) -> bool:
-    """Return whether there is a table of tags whose keys stand beside those of the source."""
-    if _fault(session, "tags", any_key=True):
-        return False
-    key, family = keys.of_source(session), _columns(session, "tags")["question_id"].family
-    stored_as = {"integers": "bigint", "uuid": "uuid"}.get(family, "text")
-    return key is None or stored_as == ("bigint" if key.is_integer else key.type)
-
-
-def _columns(session: Session, table: str) -> dict[str, Row]:
-    return {row.name: row for row in session.rows("source.user_columns", table_name=table)}
-
-
-def _fault(session: Session, table: str, found_as: str | None = None, *, any_key: bool = False) -> str | None:
-    """Return what keeps the user's table, called `found_as`, from having the shape tagdb reads; None when it has it.
-
-    An import writes integers as keys; to be read, a key may be of any type that is one.
-    """
-    columns = _columns(session, found_as or table)
-    if not columns:
-        return f"there is no table {table} here"
-    for name, wanted in _SHAPE[table].items():
-        if name not in columns:
-            return f"the table {table} here has no column {name}; it has {named(list(columns))}"
-        found = columns[name]
-        if any_key and name == _KEYS[table]:
-            if not found.family:
-                return (
-                    f"the column {name} of the table {table} here is {found.type}; "
-                    "a key is an integer, a uuid or a text"
-                )
-        elif not (found.is_text if wanted == "text" else found.type in _INTEGERS):
-            return f"the column {name} of the table {table} here is {found.type}, not {wanted}"
-    return None
+def tags_wait(session: Session) -> bool:
+    """Return whether the table has come that the view of tags stands in for."""
+    return session.scalar("source.tags_state") == STAND_IN and usertables.has_tags(session)

@@ -8,25 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
-from tagdb.db import keys, remaking, userquery
+from tagdb.db import conditions, keys, presets, remaking, userquery, viewbodies
 from tagdb.db.connection import Row, Session
-from tagdb.db.keys import Key
-from tagdb.db.resources import folder
 from tagdb.db.userquery import UserQuery
+from tagdb.db.viewbodies import Definition
 from tagdb.errors import ConnectionFailed, DatabaseError, QueryRefused, Unavailable
 
 CUSTOM = "custom SQL"
 STAND_IN = "stand-in"
 _UNFIT_TAGS = """SELECT NULL::boolean AS question_id, NULL::text COLLATE "default" AS tag WHERE false"""
-_TO_WRITE = {
-    "array": "array_to_string(…, ' ')",
-    "json": "…->>'title'",
-    "bytes": "convert_from(…, 'UTF8')",
-    "time": "to_char(…, 'YYYY-MM-DD')",
-    "record": "(…).title",
-}
 _FAULTY_ROWS = ("21", "22", "2F", "38", "39", "42", "P0")
 """Classes of errors that come from what a query says or finds, rather than from the server."""
 
@@ -38,7 +30,7 @@ class SourceView:
     name: str
     option: str
     called: str
-    made_from: Callable[[Session, UserQuery], str]
+    made_from: Callable[[Session, UserQuery, Definition], str]
 
     @property
     def hint(self) -> str:
@@ -51,14 +43,6 @@ class SourceView:
 
 
 @dataclass(frozen=True)
-class Definition:
-    """The words that a view was last made from: of the preset of that name, or `sql` of the user's own."""
-
-    preset: str | None
-    sql: str | None
-
-
-@dataclass(frozen=True)
 class Followed:
     """Whether a view has come to read something else, and what is to be said of it."""
 
@@ -66,60 +50,14 @@ class Followed:
     said: str | None = None
 
 
-def _texts(session: Session, query: UserQuery) -> str:
-    question_id, found = keys.of_query(session, query)
-    text = query.column("text")
-    kind = _type_of(session, query, "text")
-    if kind.is_array or kind.kind != "text":
-        raise _not_text(query, "text", kind)
-    key = keys.to_store(session, found).cast(f"q.{question_id}")
-    return query.selecting(f"""{key} AS question_id, coalesce(q.{text}::text, '') COLLATE "default" AS text""")
-
-
-def _tags(session: Session, query: UserQuery) -> str:
-    question_id, tag = keys.ids(session, query, _key(session)), query.column("tag")
-    kind = _type_of(session, query, "tag")
-    if kind.kind == "text" and not kind.is_array:
-        return query.selecting(f"""{question_id} AS question_id, q.{tag}::text COLLATE "default" AS tag""")
-    if kind.kind == "text":
-        elements, element = f"unnest(q.{tag})", "t.tag::text"
-    elif kind.kind == "json" and not kind.is_array:
-        elements = f"jsonb_array_elements(nullif(q.{tag}::jsonb, 'null'))"
-        element = "CASE WHEN jsonb_typeof(t.tag) NOT IN ('object', 'array') THEN t.tag #>> '{}' END"
-    else:
-        raise _not_text(query, "tag", kind)
-    several = query.selecting(f"""{question_id} AS question_id, {element} COLLATE "default" AS tag""")
-    return f"{several} CROSS JOIN LATERAL {elements} AS t (tag) WHERE {element} IS NOT NULL"
-
-
-def _key(session: Session) -> Key:
-    return keys.of_source(session) or keys.stored(session)
-
-
-def _type_of(session: Session, query: UserQuery, column: str) -> Row:
-    found = session.row("source.text_type", type=query.type_of(column))
-    assert found is not None
-    return found
-
-
-def _not_text(query: UserQuery, column: str, kind: Row) -> QueryRefused:
-    write = _TO_WRITE.get("array" if kind.is_array else kind.kind, "…::text")
-    if column == "tag" and kind.is_array:
-        write = "unnest(…)::text"
-    return QueryRefused(
-        f"the column {column} of {query.called} is of type {kind.name}, which is not text",
-        hint=f"make text of it in the query: SELECT …, {write} AS {column}",
-    )
-
-
-SOURCE = SourceView("source", "--source-sql", "the source query (--source-sql)", _texts)
-TAGS = SourceView("source_tag", "--source-tags-sql", "the tags query (--source-tags-sql)", _tags)
+SOURCE = SourceView("source", "--source-sql", "the source query (--source-sql)", viewbodies.texts)
+TAGS = SourceView("source_tag", "--source-tags-sql", "the tags query (--source-tags-sql)", viewbodies.tags)
 
 
 def definition(session: Session, view: SourceView) -> Definition | None:
     """Return the words that a view was last made from, None before the first time."""
     row = session.row("source.definition", view=view.name)
-    return None if row is None else Definition(row.preset, row.sql)
+    return None if row is None else Definition(row.preset, row.sql, row.condition, row.separator)
 
 
 def define(session: Session, view: SourceView, words: Definition) -> bool:
@@ -127,7 +65,8 @@ def define(session: Session, view: SourceView, words: Definition) -> bool:
 
     Raises
     ------
-    QueryRefused : they are not one SELECT, lack a column or have one of a type that is no text
+    QueryRefused : they are not one SELECT, lack a column or have one of a type that is no text; or the condition is not
+        one expression on its rows
     """
     body = _body(session, view, words)
     before = session.row("source.view", view=session.qualified(view.name))
@@ -138,9 +77,9 @@ def define(session: Session, view: SourceView, words: Definition) -> bool:
     with _making_way(session, view) if difference and difference.retyped else nullcontext(), view.refusals():
         session.run_script(f"CREATE OR REPLACE VIEW {session.qualified(view.name)}{options} AS {body}")
     session.run_script(f"COMMENT ON VIEW {session.qualified(view.name)} IS '{words.preset or CUSTOM}'")
-    session.execute("source.remember", view=view.name, preset=words.preset, sql=words.sql)
+    session.execute("source.remember", view=view.name, **asdict(words))
     if view is TAGS and words.sql:
-        require_runs(session, view)
+        require_runs(session, view, words)
     return True
 
 
@@ -172,21 +111,42 @@ def fit_tags(session: Session) -> None:
     QueryRefused : the words of the view of tags give others
     """
     ids, words = keys.of_tags(session), definition(session, TAGS)
-    key = _key(session)
+    key = viewbodies.key(session)
     if ids and words and not (key.takes(ids) or key.is_narrower(ids)):
         define(session, TAGS, words)
 
 
-def require_runs(session: Session, view: SourceView) -> None:
+def blaming(view: SourceView, words: Definition | None) -> AbstractContextManager[None]:
+    """Let what PostgreSQL says of a statement that reads the view become a refusal of what the user wrote of it."""
+    if words is None or not words.condition:
+        return view.refusals() if words is None or words.sql else nullcontext()
+    called = f"{view.called} with {conditions.CALLED}" if words.sql else conditions.CALLED
+    return userquery.refusals(called, conditions.HINT)
+
+
+def require_runs(session: Session, view: SourceView, words: Definition) -> None:
     """Read all rows of a view.
 
     Raises
     ------
-    QueryRefused : its query fails at one of them
+    QueryRefused : its query, or the condition on it, fails at one of them
     """
     column = "text" if view is SOURCE else "tag"
-    with view.refusals():
+    with blaming(view, words):
         session.run_script(f"SELECT count(question_id), count({column}) FROM {session.qualified(view.name)}")
+
+
+def count_left_out(session: Session) -> int:
+    """Return how many of the questions staged as gone the query of texts has still, and its condition leaves out."""
+    words = definition(session, SOURCE)
+    if words is None or words.condition is None or not stands(session, SOURCE, words):
+        return 0
+    every = _body(session, SOURCE, replace(words, condition=None))
+    with SOURCE.refusals():
+        session.run_script(f"CREATE TEMP VIEW {SOURCE.name}_now AS {every}")
+    count: int = session.scalar("source.count_left_out")
+    session.run_script(f"DROP VIEW pg_temp.{SOURCE.name}_now")
+    return count
 
 
 def follow(session: Session, view: SourceView) -> Followed:
@@ -195,7 +155,7 @@ def follow(session: Session, view: SourceView) -> Followed:
     What the words cannot be read for any more (a table is on its way from one name to another) leaves it as it is.
     """
     words = definition(session, view)
-    if words is None or not _stands(session, view, words):
+    if words is None or not stands(session, view, words):
         return Followed(False)
     try:
         with session.transaction():
@@ -210,10 +170,20 @@ def follow(session: Session, view: SourceView) -> Followed:
     if difference.same:
         return Followed(False)
     define(session, view, words)
-    if (reads := _what_is_new(difference)) is None:
-        return Followed(False)
-    called = session.qualified(view.name)
-    return Followed(True, f"the view {called} {reads} from now on: that is what the names in its words mean")
+    said = list(_said(session, view, words, difference))
+    return Followed(bool(said), "; ".join(said) or None)
+
+
+def _said(session: Session, view: SourceView, words: Definition, difference: Row) -> Iterator[str]:
+    if reads := _what_is_new(difference):
+        called = session.qualified(view.name)
+        yield f"the view {called} {reads} from now on: that is what the names in its words mean"
+    if view is SOURCE and words.preset in presets.TAGGED:
+        order = presets.tag_order(session).said
+        if order is None and difference.columns_now and not reads:
+            order = "the tags of a question are in the order of their position from now on"
+        if order:
+            yield order
 
 
 def meaning(session: Session, view: SourceView) -> str | None:
@@ -226,7 +196,7 @@ def meaning(session: Session, view: SourceView) -> str | None:
     QueryRefused : the words cannot be read any more
     """
     words = definition(session, view)
-    if words is None or words.sql is None or not _stands(session, view, words):
+    if words is None or words.sql is None or not stands(session, view, words):
         return None
     difference = _difference(session, view, _body(session, view, words))
     return None if difference.same else _what_is_new(difference)
@@ -258,23 +228,22 @@ def naming_the_query(session: Session) -> Iterator[None]:
         if (getattr(error.__cause__, "pgcode", None) or "")[:2] in _FAULTY_ROWS:
             for view in (SOURCE, TAGS):
                 words = definition(session, view)
-                if words and words.sql and _stands(session, view, words):
-                    require_runs(session, view)
+                if words and (words.sql or words.condition) and stands(session, view, words):
+                    require_runs(session, view, words)
         raise
 
 
 def _body(session: Session, view: SourceView, words: Definition) -> str:
     sql = words.sql
     if words.preset == STAND_IN:
-        sql = f"SELECT NULL::{_key(session).type} AS question_id, NULL::text AS tag WHERE false"
+        sql = f"SELECT NULL::{viewbodies.key(session).type} AS question_id, NULL::text AS tag WHERE false"
     elif words.preset:
-        name = words.preset if view is SOURCE else view.name
-        sql = (folder("sql") / "sources" / f"{name}.sql").read_text(encoding="utf-8")
+        sql = presets.sql(session, words.preset if view is SOURCE else view.name, words.condition)
     called = view.called if words.preset is None else userquery.THE_QUERY
-    return view.made_from(session, userquery.check_inside(session, sql or "", called))
+    return view.made_from(session, userquery.check_inside(session, sql or "", called), words)
 
 
-def _stands(session: Session, view: SourceView, words: Definition) -> bool:
+def stands(session: Session, view: SourceView, words: Definition) -> bool:
     """Return whether there is such a view, one that was made from `words`."""
     description = session.row("source.view", view=session.qualified(view.name))
     return description is not None and description.comment == (words.preset or CUSTOM)

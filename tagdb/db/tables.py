@@ -174,6 +174,8 @@ source_definition = Table(
     Column("view", Text, primary_key=True),
     Column("preset", Text, comment="whose SQL comes with tagdb"),
     Column("sql", Text, comment="as the user gave it"),
+    Column("condition", Text, comment="on the rows to read; the others are left out"),
+    Column("separator", Text, comment="what stands between the tags of one text"),
     CheckConstraint("(preset IS NULL) <> (sql IS NULL)", name="preset_or_sql"),
     comment="what the views over the user's tables are made from",
 )

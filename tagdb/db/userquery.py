@@ -48,7 +48,12 @@ class UserQuery:
 
     def selecting(self, expressions: str) -> str:
         """Return a SELECT of `expressions` over this query's rows, called `q`."""
-        return f"SELECT {expressions} FROM (\n{self.sql}\n) AS q"
+        return f"SELECT {expressions} FROM {self.as_rows}"
+
+    @property
+    def as_rows(self) -> str:
+        """This query's rows, called `q`, as a part of a larger statement."""
+        return f"(\n{self.sql}\n) AS q"
 
     def column(self, *names: str) -> str:
         """Return the first of `names` that is a column, quoted.
@@ -92,7 +97,7 @@ def check(session: Session, sql: str) -> UserQuery:
 
 def check_inside(session: Session, sql: str, called: str = THE_QUERY) -> UserQuery:
     """Check `sql` as `check` does, inside the caller's own transaction; refusals speak of it as `called`."""
-    text = _without_end(sql)
+    text = without_end(sql)
     if not text:
         raise QueryRefused(f"{called} is empty", hint="write it as: SELECT id AS question_id, label FROM questions")
     cursor, opening = session.cursor(), session.qualified("open_query").replace("%", "%%")
@@ -150,7 +155,7 @@ def _reason(error: DatabaseError | Unavailable) -> str | None:
     return None if isinstance(error, Unavailable) else str(error)
 
 
-def _without_end(sql: str) -> str:
+def without_end(sql: str) -> str:
     """Return `sql` without the blanks, semicolons and comments after its last word.
 
     What is cut wrongly (comments may be nested, which this does not follow) is refused by PostgreSQL, which reads

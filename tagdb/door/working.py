@@ -66,6 +66,8 @@ class Working(Opened):
         text: str | None = None,
         source_sql: str | None = None,
         source_tags_sql: str | None = None,
+        source_tags_separator: str | None = None,
+        where: str | None = None,
         allow_gone: bool = False,
         new_keys: bool = False,
         limit: int | None = None,
@@ -90,7 +92,7 @@ class Working(Opened):
         with self._at_work() as database:
             result = sync.sync(
                 database,
-                sync.Choice(text, source_sql, source_tags_sql),
+                sync.Choice(text, source_sql, source_tags_sql, where, source_tags_separator),
                 self._reporter,
                 limit=limit,
                 max_tokens=max_tokens,
@@ -107,6 +109,8 @@ class Working(Opened):
         text: str | None = None,
         source_sql: str | None = None,
         source_tags_sql: str | None = None,
+        source_tags_separator: str | None = None,
+        where: str | None = None,
         allow_gone: bool = False,
         new_keys: bool = False,
         limit: int | None = None,
@@ -115,7 +119,7 @@ class Working(Opened):
         """Work out what `sync` would do, and do nothing."""
         from tagdb.pipeline import planning, sync
 
-        choice = sync.Choice(text, source_sql, source_tags_sql)
+        choice = sync.Choice(text, source_sql, source_tags_sql, where, source_tags_separator)
         with self._at_work() as database:
             return planning.plan(
                 database,

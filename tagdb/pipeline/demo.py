@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tagdb import sample
-from tagdb.db import source
+from tagdb.db import usertables
 from tagdb.db.connection import Database
 from tagdb.db.source import Choice
 from tagdb.errors import InputRefused
@@ -52,7 +52,7 @@ def demo(database: Database, reporter: Reporter, show: Callable[[Step], None]) -
 
 def _import(database: Database, reporter: Reporter, show: Callable[[Step], None]) -> None:
     with database.session() as session:
-        if session.row("source.user_columns", table_name=source.imported_table(session, "questions")):
+        if session.row("source.user_columns", table_name=usertables.imported_table(session, "questions")):
             if session.scalar("demo.holds_other_questions"):
                 raise InputRefused(
                     "this database holds questions of your own; the demo keeps away from them",

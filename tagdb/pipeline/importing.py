@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tagdb import formats
-from tagdb.db import copy, source, sourceviews
+from tagdb.db import copy, sourceviews, usertables
 from tagdb.db.connection import Database, Session, quote_identifier
 from tagdb.errors import InputRefused, Unavailable
 from tagdb.formats import FORMATS, Columns
@@ -74,7 +74,7 @@ def import_files(
         "replace": replace,
     }
     with database.session() as session, exclusive(session), recorded(session, recorded_as, args) as counts:
-        source.require_user_tables(session)
+        usertables.require_user_tables(session)
         session.execute("importing.create_staging")
         with session.transaction():
             made = _make_tables(session)
@@ -107,7 +107,7 @@ def import_files(
 
 def _make_tables(session: Session) -> set[str]:
     """Create those of the user's tables that are absent, and return their names; the others have to take the rows."""
-    names = {table: source.imported_table(session, table) for table in _TABLES}
+    names = {table: usertables.imported_table(session, table) for table in _TABLES}
     absent = {table for table in _TABLES if not session.rows("source.user_columns", table_name=names[table])}
     for table in _TABLES.keys() - absent:
         _require_writable(session, table, names[table])

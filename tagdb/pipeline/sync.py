@@ -82,6 +82,8 @@ def sync(
         "text": choice.preset,
         "source_sql": choice.sql,
         "source_tags_sql": choice.tags_sql,
+        "source_tags_separator": choice.tags_separator,
+        "where": choice.where,
         "limit": limit,
         "max_tokens": max_tokens,
         "allow_gone": allow_gone or None,

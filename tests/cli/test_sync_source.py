@@ -97,6 +97,38 @@ def test_emptied_table_ends_in_4_until_its_questions_may_go(tickets: Database, m
     assert objects(done("sync", "--allow-gone", "--json").stdout)[0]["gone"] == 3
 
 
+def test_rows_are_left_out_and_tags_taken_apart(tickets: Database) -> None:
+    stored.run(tickets, "ALTER TABLE ticket ADD keywords text DEFAULT '<hot><new>'")
+    keywords = ("--source-tags-sql", "SELECT id, keywords AS tag FROM ticket")
+    said = done("sync", "--source-sql", "SELECT *, subject AS text FROM ticket", *keywords).stderr
+    assert "nearly every tag holds '<>'; if each is a list of several: tagdb sync --source-tags-separator '<>'" in said
+    (planned,) = objects(done("sync", "--where", "id < 3", "--dry-run", "--json").stdout)
+    assert planned["changes"] == {"new": 0, "changed": 0, "gone": 1}
+    assert objects(done("sync", "--json").stdout)[0]["gone"] == 0
+    (synced,) = objects(done("sync", "--where", "id < 3", "--source-tags-separator", "<>", "--json").stdout)
+    assert (synced["gone"], synced["tags"]) == (1, 2)
+    assert stored.column(tickets, "SELECT tag FROM tagdb.tag_vector ORDER BY tag") == ["hot", "new"]
+    shown = done("status").stdout
+    assert "rows where            id < 3\n" in shown
+    assert "tags separated by     <>\n" in shown
+    (picture,) = objects(done("status", "--json").stdout)
+    assert (picture["condition"], picture["tags_separator"]) == ("id < 3", "<>")
+    (run,) = stored.column(tickets, "SELECT args FROM tagdb.run ORDER BY id DESC LIMIT 1")
+    assert (run["where"], run["source_tags_separator"]) == ("id < 3", "<>")  # type: ignore[index]
+    assert objects(done("sync", "--where", "", "--source-tags-separator", "", "--json").stdout)[0]["new"] == 1
+    assert stored.column(tickets, "SELECT tag FROM tagdb.tag_vector ORDER BY tag") == ["<hot><new>"]
+    assert "rows where" not in done("status").stdout
+
+
+def test_condition_that_cannot_be_run_says_what_there_is(tickets: Database) -> None:
+    done("sync", "--source-sql", "SELECT *, subject AS text FROM ticket")
+    refused = tagdb("sync", "--where", "deleted IS NULL")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert 'column "deleted" does not exist; the source query has id, subject, topics, text' in refused.stderr
+    assert "tagdb sync --where '…'" in refused.stderr
+    assert objects(done("sync", "--json").stdout)[0]["gone"] == 0
+
+
 def test_condition_on_a_column_that_is_not_there_lists_those_that_are(tickets: Database) -> None:
     done("sync", "--source-sql-file", "texts.sql")
     refused = tagdb("nearest", "printer", "--questions", "--where", "tenant = 7")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tagdb.db import source
+from tagdb.db import source, usertables
 from tagdb.db.connection import Database, Session
 from tagdb.db.source import Choice
 from tagdb.errors import InputRefused, QueryRefused
@@ -125,7 +125,8 @@ def test_titles_can_be_embedded_where_there_are_no_tags(session: Session) -> Non
             "column id of the table questions .* text, not bigint",
         ),
         ("ALTER TABLE tags ALTER tag TYPE text[] USING ARRAY[tag]", "tags", r"column tag .* is text\[\], not text"),
-        ("ALTER TABLE tags DROP position", "tags", "tags here has no column position"),
+        ("ALTER TABLE tags ALTER position TYPE text", "tags", "column position of the table tags here is text"),
+        ("ALTER TABLE tags DROP tag", "tags", "tags here has no column tag; it has question_id, position"),
     ],
 )
 def test_tables_of_another_shape_are_refused_with_what_to_type(
@@ -138,12 +139,22 @@ def test_tables_of_another_shape_are_refused_with_what_to_type(
     assert source.current(session) is None
 
 
+def test_import_into_tags_without_position_is_refused_with_a_way_that_works(session: Session) -> None:
+    session.run_script("ALTER TABLE tags DROP position")
+    with pytest.raises(InputRefused, match="the table tags here has no column position") as refused:
+        usertables.require_user_tables(session)
+    assert "PGOPTIONS='-c search_path=mine' tagdb import" in (refused.value.hint or "")
+    session.run_script("CREATE SCHEMA mine; SET search_path = mine")
+    usertables.require_user_tables(session)
+    session.run_script("DROP SCHEMA mine; RESET search_path")
+
+
 def test_tables_of_near_enough_types_are_taken(session: Session) -> None:
     session.run_script(
         "ALTER TABLE questions ALTER id TYPE integer, ALTER title TYPE varchar(80);"
         "ALTER TABLE tags ALTER tag TYPE varchar(35)"
     )
-    source.require_user_tables(session)
+    usertables.require_user_tables(session)
     source.ensure(session, Choice("title+tags"))
     assert _texts(session)[1] == "How? python sql"
 
@@ -191,10 +202,10 @@ def test_contradicting_or_unknown_choices_are_refused() -> None:
 
 
 def test_import_is_refused_where_a_table_of_that_name_is_somebody_elses(session: Session) -> None:
-    source.require_user_tables(session)
+    usertables.require_user_tables(session)
     session.run_script("DROP TABLE questions, tags")
-    source.require_user_tables(session)
+    usertables.require_user_tables(session)
     session.run_script("CREATE TABLE questions (id uuid, title text)")
     with pytest.raises(InputRefused, match="column id of the table questions here is uuid") as refused:
-        source.require_user_tables(session)
+        usertables.require_user_tables(session)
     assert "search_path" in (refused.value.hint or "")

@@ -124,6 +124,11 @@ def test_what_has_not_is_refused_with_what_to_write(session: Session, expression
         ("'[]'::jsonb", []),
         ("'null'::jsonb", []),
         ("NULL::jsonb", []),
+        ("'\"java\"'::jsonb", ["java"]),
+        ("'7'::json", ["7"]),
+        ('\'{"list": ["java", "java"]}\'::jsonb->\'list\'', ["java", "java"]),
+        ("'{\"other\": 1}'::jsonb->'list'", []),
+        ('jsonb_path_query_array(\'[{"name": "java"}, {"name": "sql"}]\', \'$[*].name\')', ["java", "sql"]),
     ],
 )
 def test_arrays_of_tags_are_taken_as_their_elements(session: Session, expression: str, tags: list[str]) -> None:
@@ -136,8 +141,7 @@ def test_arrays_of_tags_are_taken_as_their_elements(session: Session, expression
         ("'x'::bytea", "column tag of the tags query .* is of type bytea", "convert_from(…, 'UTF8') AS tag"),
         ("ARRAY[now()]", "is of type timestamp with time zone\\[\\]", "unnest(…)::text AS tag"),
         ("ARRAY['{}'::jsonb]", "is of type jsonb\\[\\]", "unnest(…)::text AS tag"),
-        ("'{\"a\": 1}'::jsonb", "the tags query .* cannot be run: cannot extract elements from an object", "--source-"),
-        ("'\"java\"'::jsonb", "the tags query .* cannot be run: cannot extract elements from a scalar", "--source-"),
+        ("'{\"a\": 1}'::json", "the tags query .* cannot be run: cannot extract elements from an object", "--source-"),
     ],
 )
 def test_other_tags_are_refused(session: Session, expression: str, message: str, hint: str) -> None:
@@ -145,6 +149,25 @@ def test_other_tags_are_refused(session: Session, expression: str, message: str,
         _tags(session, expression)
     assert hint in (refused.value.hint or "")
     assert source.current(session) is None
+
+
+@pytest.mark.parametrize(
+    ("expression", "text"),
+    [
+        ("'{java,NULL,spring}'::text[]", "java spring"),
+        ("'{}'::words", ""),
+        ("'{calm}'::mood[]", "calm"),
+        ("'{3,1}'::integer[]", "3 1"),
+        ("'{Java,SQL}'::citext[]", "Java SQL"),
+        ("'{{a,b},{c,d}}'::varchar[]", "a b c d"),
+    ],
+)
+def test_text_of_an_array_is_what_the_hint_makes_of_it(session: Session, expression: str, text: str) -> None:
+    with pytest.raises(QueryRefused) as refused:
+        _text(session, expression)
+    mended = re.search(r"SELECT …, (.*) AS text", refused.value.hint or "")
+    assert mended
+    assert _text(session, mended[1].replace("…", expression)) == text
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,32 @@ def test_downgrade_keeps_the_vectors_of_all_embedders(empty_database: Database) 
     assert content(empty_database) == before
 
 
+def test_downgrade_leaves_out_the_same_rows(database: Database) -> None:
+    stored.run(
+        database,
+        "CREATE TABLE questions (id bigint PRIMARY KEY, title text); INSERT INTO questions VALUES (1, 'a'), (2, 'b;c')",
+    )
+    with database.session() as session:
+        words = source.Choice(
+            "title", tags_sql="SELECT id, title AS tag FROM questions", tags_separator=";", where="id > 1"
+        )
+        source.ensure(session, words)
+    alembic_command(database, "downgrade", "0012-1")
+    kept = stored.rows(database, "SELECT view, preset, sql FROM tagdb.source_definition ORDER BY view")
+    assert [row.preset for row in kept] == [None, None]
+    with database.session() as session:
+        assert (
+            session.rows_of("SELECT obj_description(CAST('tagdb.source' AS regclass)) AS c", {})[0].c == source.CUSTOM
+        )
+        for row in kept:
+            session.run_script(f"CREATE OR REPLACE VIEW tagdb.{row.view} AS {row.sql}")
+    assert stored.column(database, "SELECT question_id FROM tagdb.source") == [2]
+    assert stored.column(database, "SELECT tag FROM tagdb.source_tag ORDER BY 1") == ["a", "b", "c"]
+    assert schema.migrate(database) is True
+    with database.session() as session, session.transaction():
+        assert not source.follow(session, Silent())
+
+
 def test_downgrade_is_refused_where_other_dimensions_are(database: Database) -> None:
     with database.session() as session:
         stored.new_embedder(session, "small", dim=256)

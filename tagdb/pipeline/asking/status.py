@@ -36,14 +36,16 @@ class Reason:
 class Status:
     """Exact counts: `due` texts have neither vector nor recorded failure, `stale` labels are missing or outdated.
 
-    `tables` are what the source reads; where it cannot be `compared`, nothing is counted as new, changed or gone.
-    `tags_due` centroids rest on other questions or texts than their tags have
-    now, `failed` texts have no vector, for the reasons in `failures`. A classifier is not `classifier_usable` when the
-    vectors it was trained on are no longer in use. `faults` are what no count tells.
+    `tables` are what the source reads, and `condition` is what its rows have to satisfy; where it cannot be `compared`,
+    nothing is counted as new, changed or gone. `tags_due` centroids rest on other questions or texts than their tags
+    have now, `failed` texts have no vector, for the reasons in `failures`. A classifier is not `classifier_usable` when
+    the vectors it was trained on are no longer in use. `faults` are what no count tells.
     """
 
     database: str
     source: str | None = None
+    condition: str | None = None
+    tags_separator: str | None = None
     tables: list[str] = field(default_factory=list)
     compared: bool = True
     rows: int = 0
@@ -161,6 +163,9 @@ def _describe_runs(session: Session, picture: Status) -> None:
 
 def _describe_source(session: Session, picture: Status) -> None:
     """Tell what the views read, and what of them is gone or means another table now."""
+    texts, tags = (sourceviews.definition(session, view) for view in (sourceviews.SOURCE, sourceviews.TAGS))
+    picture.condition = texts.condition if texts else None
+    picture.tags_separator = tags.separator if tags else None
     picture.tables = [row.name for row in session.rows("status.tables")]
     if picture.source is None and picture.texts:
         kept = _number(picture.texts, "text")
@@ -172,12 +177,11 @@ def _describe_source(session: Session, picture: Status) -> None:
         picture.faults.append(Reason("nothing was ever synced", begin))
     else:
         picture.faults += _other_meanings(session, picture)
-        state = session.scalar("status.tags_state")
-        if state == "gone":
+        if session.scalar("source.tags_state") == "gone":
             keep = "tagdb sync, with --source-tags-sql 'SELECT …' where tags came from SQL of your own"
             gone_view = f"the view {session.qualified('source_tag')} is gone, dropped with a table that it read"
             picture.faults.append(Reason(gone_view, keep))
-        elif state == "waiting":
+        elif source.tags_wait(session):
             picture.faults.append(Reason("a table tags has come, which was not there before"))
 
 
@@ -229,7 +233,7 @@ def _compare_with_source(session: Session, picture: Status, look: Look) -> None:
     chosen = session.row("embedder.chosen")
     if chosen is None or look.nothing_moved or moved.as_before(session, look, moved.CENTROIDS):
         return
-    if session.scalar("status.tags_state") == "gone":
+    if session.scalar("source.tags_state") == "gone":
         picture.tags_due = picture.tags
     else:
         with _readable(session, picture, "source_tag"):

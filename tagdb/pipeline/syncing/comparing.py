@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 
-from tagdb.db import keys, lifting, source
+from tagdb.db import keys, lifting, source, sourceviews
 from tagdb.db.connection import Session
 from tagdb.db.source import PRESETS, Choice
 from tagdb.db.sourceviews import SOURCE
@@ -80,7 +79,7 @@ def compare(
             if look.moved is Moved.NONE:
                 session.execute("sync.stage_no_change")
                 return Compared(embedder, Changes(0, 0, 0), look)
-            with nullcontext() if source.current(session) in PRESETS else SOURCE.refusals():
+            with sourceviews.blaming(SOURCE, sourceviews.definition(session, SOURCE)):
                 anew = key is not None and key.anew
                 _stage_changes(session, look, anew=anew)
                 changes, emptied = _count(session, anew=anew)
@@ -106,11 +105,13 @@ def mass_deletion(session: Session, compared: Compared) -> CheckFailed | None:
     why = "a table was emptied, or is being loaded again"
     if compared.another_source:
         why = "what is embedded comes from another source now, with questions of other ids or without texts"
+    if left_out := sourceviews.count_left_out(session):
+        why = f"{left_out:,} of them are there still and do not satisfy the condition (--where)"
     emptied = " or have lost their text" if compared.emptied else ""
     return CheckFailed(
         f"{lost:,} of {stored:,} questions are gone from what is to be embedded{emptied}, "
         "and their vectors and labels would go",
-        hint=f"maybe {why}; if they shall go: tagdb sync --allow-gone",
+        hint=f"{why if left_out else f'maybe {why}'}; if they shall go: tagdb sync --allow-gone",
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
-from tagdb.db import keys
+from tagdb.db import conditions, keys, sourceviews
 from tagdb.db.connection import Row, Session
 from tagdb.db.keys import Key
 from tagdb.db.source import PRESETS
@@ -99,7 +99,7 @@ def look(session: Session, max_tokens: int, *, all_anew: bool = False) -> Look:
     `remember` has to tell. Where ids are about to be stored in another way, `all_anew`, nothing of before is believed.
     """
     tables, views = _readable_tables(session)
-    if views is None:
+    if views is None or not _rows_tell_which_are_left_out(session, tables):
         return NO_LOOK
     bands = _bands(session)
     session.run_script(session.script("moved.stage_bands", bands=_of_bands(session, _banded(tables, bands))))
@@ -122,7 +122,10 @@ def look(session: Session, max_tokens: int, *, all_anew: bool = False) -> Look:
 
 
 def glance(session: Session, max_tokens: int) -> Look:
-    """Look without staging anything: whether some or all questions would have to be compared is not told apart."""
+    """Look without staging anything: whether some or all questions would have to be compared is not told apart.
+
+    Nor whether rows tell which of them a condition leaves out: where they do not, no sync has remembered such views.
+    """
     tables, views = _readable_tables(session)
     if views is None or keys.of_source(session) != keys.stored(session):
         return NO_LOOK
@@ -169,6 +172,14 @@ def _readable_tables(session: Session) -> tuple[Sequence[Row], str | None]:
     tables = session.rows("moved.tables")
     views = session.scalar("moved.views", presets=list(PRESETS))
     return tables, views if tables and all(table.plain for table in tables) else None
+
+
+def _rows_tell_which_are_left_out(session: Session, tables: Iterable[Row]) -> bool:
+    words = sourceviews.definition(session, sourceviews.SOURCE)
+    if words is None or words.condition is None:
+        return True
+    (questions,) = (table.name for table in tables if table.key == "id")
+    return conditions.told_by_rows(session, words.condition, questions)
 
 
 def _bands(session: Session) -> Bands:

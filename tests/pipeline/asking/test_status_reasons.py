@@ -138,7 +138,7 @@ def test_view_of_tags_that_is_gone_or_waits_for_a_table_is_told(world: World) ->
     ]
     world.sync()
     assert _why(world) == []
-    world.run("CREATE TABLE tags (question_id bigint, tag text)")
+    world.run("CREATE TABLE tags (question_id bigint, word text)")
     assert _why(world) == []
     world.run("DROP TABLE tags; ALTER TABLE kept RENAME TO tags")
     assert _why(world) == ["a table tags has come, which was not there before"]
