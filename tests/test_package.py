@@ -60,6 +60,21 @@ def test_importing_tagdb_loads_nothing_slow_and_offers_the_embedder() -> None:
     assert loaded & (_SLOW | {"sqlalchemy", "numpy", "typer"}) == set()
 
 
+def test_naming_a_collection_loads_nothing_slow_and_opening_it_no_model(database: Database) -> None:
+    loaded, _ = _run("import sys, tagdb; tagdb.Collection('postgresql://nowhere/x'); print(*sys.modules)")
+    assert loaded & (_SLOW | {"sqlalchemy", "psycopg2", "numpy", "rich", "typer"}) == set()
+    loaded, _ = _run("import sys, tagdb; tagdb.connect(sys.argv[1]).status(); print(*sys.modules)", database.dsn)
+    assert "sqlalchemy" in loaded
+    assert loaded & (_SLOW | {"rich", "typer"}) == set()
+
+
+def test_all_that_is_offered_is_there() -> None:
+    assert sorted(tagdb.__all__) == tagdb.__all__
+    assert all(getattr(tagdb, name) is not None for name in tagdb.__all__)
+    raised = {name for name, each in vars(tagdb.errors).items() if isinstance(each, type)}
+    assert raised <= set(tagdb.__all__)
+
+
 def test_help_of_every_command_loads_nothing_slow() -> None:
     loaded, commands = _run(_EVERY_HELP)
     assert {"tagdb", "tagdb sync", "tagdb demo", "tagdb db migrate", "tagdb embedder list"} <= set(commands)
