@@ -96,6 +96,11 @@ def _of_literal(content: str, whole: str, schema: str, escape: Callable[[str], s
     yield content[end:]
 
 
+def called(schema: str) -> str:
+    """Return what to call the collection in a schema."""
+    return "tagdb schema" if schema == DEFAULT_SCHEMA else f"collection {quoted(schema)}"
+
+
 def addressed(text: str, schema: str) -> str:
     """Let the commands of tagdb's in a hint name the collection that it is about."""
     if schema == DEFAULT_SCHEMA:

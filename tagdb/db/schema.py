@@ -46,9 +46,9 @@ def require_current(session: Session) -> None:
     if found != head() or missing:
         refuse_foreign(session)
     if found is None:
-        raise SchemaMismatch(f"this database has no {_called(session)} yet", hint="tagdb db migrate")
+        raise SchemaMismatch(f"this database has no {naming.called(session.schema)} yet", hint="tagdb db migrate")
     _refuse_newer(session, found)
-    here = f"the {_called(session)} here"
+    here = f"the {naming.called(session.schema)} here"
     if found != head():
         raise SchemaMismatch(f"{here} is {found}; this version needs {head()}", hint="tagdb db migrate")
     _refuse_without_vectors(session, missing)
@@ -153,10 +153,6 @@ def refuse_foreign(session: Session) -> None:
     )
 
 
-def _called(session: Session) -> str:
-    return "tagdb schema" if session.schema == DEFAULT_SCHEMA else f"collection {session.quoted_schema}"
-
-
 def belongs_to_migrations(name: str | None, kind: str, _parents: object) -> bool:
     """Tell alembic what it answers for: schema tagdb without the partitions that embedders get, and its own table."""
     if kind == "schema":
@@ -172,7 +168,7 @@ def compare_type(_context: object, _found: object, column: sqlalchemy.Column[obj
 def _refuse_newer(session: Session, found: str) -> None:
     if found > head():
         raise SchemaMismatch(
-            f"the {_called(session)} here is {found}, made by a newer tagdb; this version knows {head()}",
+            f"the {naming.called(session.schema)} here is {found}, made by a newer tagdb; this version knows {head()}",
             hint=f"upgrade tagdb on this machine: {installation.upgrade_command()}",
         )
 
@@ -188,7 +184,8 @@ def _missing(session: Session) -> list[str]:
 def _refuse_without_vectors(session: Session, missing: list[str]) -> None:
     if gone := [name for name in _HOLD_VECTORS if name in missing]:
         raise SchemaMismatch(
-            f"the {_called(session)} here lacks {', '.join(gone)}, as a dump does that met pgvector in another schema",
+            f"the {naming.called(session.schema)} here lacks {', '.join(gone)}, "
+            "as a dump does that met pgvector in another schema",
             hint="put pgvector into the schema that the dump names and restore it again; "
             f"or DROP SCHEMA {session.quoted_schema} CASCADE, then tagdb db migrate begins anew",
         )

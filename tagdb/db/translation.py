@@ -10,7 +10,7 @@ import psycopg2
 import sqlalchemy
 
 from tagdb import config
-from tagdb.db import rights
+from tagdb.db import naming, rights
 from tagdb.db.driver import Connection
 from tagdb.errors import ConnectionFailed, DatabaseError, InputRefused, SchemaMismatch, TagdbError, Unavailable
 
@@ -82,7 +82,7 @@ def translated() -> Iterator[None]:
     Raises
     ------
     ConnectionFailed : there is no connection, or it broke
-    SchemaMismatch : a relation or function of schema `tagdb` is not there
+    SchemaMismatch : a relation or function of the collection is not there
     Unavailable : a right is missing, or the server only reads
     DatabaseError : PostgreSQL refused the statement for any other reason
     """
@@ -131,7 +131,8 @@ def _told_by_more_than_its_code(error: BaseException, code: str, message: str) -
     if code == "25006":
         return _only_reads(error, message)
     if code in ("3F000", "42P01", "42883") and _of_tagdb(error, message):
-        return SchemaMismatch(f"this database has no tagdb schema, or an old one: {message}", hint="tagdb db migrate")
+        what = naming.called(rights.schema_of(error))
+        return SchemaMismatch(f"this database has no {what}, or an old one: {message}", hint="tagdb db migrate")
     if code == "42704" and _MISSING_VECTOR.search(message):
         return Unavailable(f"pgvector is not within reach of this role: {message}", hint="tagdb db migrate says why")
     if _hidden_by_policy(error):

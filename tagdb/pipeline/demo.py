@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tagdb import sample
-from tagdb.db import usertables
+from tagdb.db import naming, usertables
 from tagdb.db.connection import Database
 from tagdb.db.source import Choice
 from tagdb.errors import InputRefused
@@ -62,7 +62,7 @@ def _import(database: Database, reporter: Reporter, show: Callable[[Step], None]
     result = importing.import_files(database, [str(sample.path())], reporter, recorded_as="demo")
     total = result.added + result.updated + result.unchanged
     outcome = f"{total:,} made-up questions are in the tables questions and tags"
-    show(Step("Questions come in from a file, by COPY.", "tagdb import questions.csv.gz", outcome))
+    show(Step("Questions come in from a file, by COPY.", _typed(database, "tagdb import questions.csv.gz"), outcome))
 
 
 def _sync(database: Database, reporter: Reporter, show: Callable[[Step], None]) -> None:
@@ -70,7 +70,13 @@ def _sync(database: Database, reporter: Reporter, show: Callable[[Step], None]) 
     outcome = f"{result.embedded.texts:,} distinct tag lists embedded, {result.tags:,} tags averaged"
     if not result.embedded.due:
         outcome = "nothing had changed, so nothing was embedded"
-    show(Step("ELMo gives every distinct tag list a vector of 1,024 numbers, in pgvector.", "tagdb sync", outcome))
+    show(
+        Step(
+            "ELMo gives every distinct tag list a vector of 1,024 numbers, in pgvector.",
+            _typed(database, "tagdb sync"),
+            outcome,
+        )
+    )
 
 
 def _train(database: Database, reporter: Reporter, show: Callable[[Step], None]) -> None:
@@ -81,13 +87,13 @@ def _train(database: Database, reporter: Reporter, show: Callable[[Step], None])
     accuracy, macro_f1, rows = (stored.metrics[name] for name in ("accuracy", "macro_f1", "rows"))
     outcome = f"accuracy {accuracy:.3f}, macro F1 {macro_f1:.3f} on {rows:,} held-out questions\n\n{stored.confusion}"
     explanation = "A logistic regression learns the known labels from a SQL query and is tested on texts it never saw."
-    show(Step(explanation, f"tagdb train --query '{TRAINING_QUERY}'", outcome))
+    show(Step(explanation, _typed(database, f"tagdb train --query '{TRAINING_QUERY}'"), outcome))
 
 
 def _predict(database: Database, reporter: Reporter, show: Callable[[Step], None]) -> None:
     result = sync.sync(database, Choice(), reporter)
     written = f"{result.labelled:,} labels written, computed inside PostgreSQL"
-    show(Step("Sync ends by writing the labels that are due.", "tagdb sync", written))
+    show(Step("Sync ends by writing the labels that are due.", _typed(database, "tagdb sync"), written))
     _show_query(
         database, show, "Labels are a table like any other; here those of questions without one.", "predicted_counts"
     )
@@ -97,9 +103,8 @@ def _predict(database: Database, reporter: Reporter, show: Callable[[Step], None
 
 
 def _look_around(database: Database, show: Callable[[Step], None]) -> None:
-    _show_query(
-        database, show, "Tags have vectors too, so they have neighbours (also: tagdb nearest pandas).", "nearest_tags"
-    )
+    also = _typed(database, "tagdb nearest pandas")
+    _show_query(database, show, f"Tags have vectors too, so they have neighbours (also: {also}).", "nearest_tags")
 
 
 def _let_a_question_arrive(database: Database, reporter: Reporter, show: Callable[[Step], None]) -> None:
@@ -107,8 +112,18 @@ def _let_a_question_arrive(database: Database, reporter: Reporter, show: Callabl
         session.execute("demo.arrival")
     result = sync.sync(database, Choice(), reporter)
     outcome = f"{result.embedded.texts:,} text embedded, {result.labelled:,} label written; all else was current"
-    show(Step("A new question arrives by INSERT; sync does only what that asks for.", "tagdb sync", outcome))
+    show(
+        Step(
+            "A new question arrives by INSERT; sync does only what that asks for.",
+            _typed(database, "tagdb sync"),
+            outcome,
+        )
+    )
     _show_query(database, show, "And there is its label.", "arrival_label")
+
+
+def _typed(database: Database, command: str) -> str:
+    return naming.addressed(command, database.schema)
 
 
 def _show_query(database: Database, show: Callable[[Step], None], explanation: str, name: str) -> None:

@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tagdb.db import partitions
+from tagdb.db import naming, partitions
 from tagdb.db.connection import Database, Session
 from tagdb.errors import TagdbError
 from tagdb.models import Progress, Reporter
@@ -97,9 +97,10 @@ def build_one(database: Database, session: Session, index: IndexStatus, reporter
     memory: int = session.scalar("index.maintenance_bytes")
     if memory < index.graph_bytes:
         needed = f"{-(-index.graph_bytes // 2**30)}GB"
+        again = naming.addressed("tagdb index build", session.schema)
         reporter.say(
             f"indexing {index.relation} takes several times as long with {memory / 2**30:.1f} GB of memory as with "
-            f"{needed}; if the server has it: PGOPTIONS='-c maintenance_work_mem={needed}' tagdb index build"
+            f"{needed}; if the server has it: PGOPTIONS='-c maintenance_work_mem={needed}' {again}"
         )
     with reporter.step(f"indexing {index.relation}", index.vectors, "vectors") as progress:
         finished = threading.Event()
