@@ -177,7 +177,7 @@ def follow(session: Session, reporter: Reporter) -> bool:
 
 
 def _renew_tags(session: Session, reporter: Reporter, *, chosen: bool, from_custom: bool) -> bool:
-    """Define the view of tags where it is gone, or where the table has come that it stood in for.
+    """Define the view of tags where it is gone, or where the table has come that it stood in for, or has other ids now.
 
     A preset that is chosen in place of the user's own SQL brings its tags along, if it has any.
     """
@@ -188,6 +188,8 @@ def _renew_tags(session: Session, reporter: Reporter, *, chosen: bool, from_cust
         reporter.say(f"tags come from the table tags now, no longer from {TAGS.option}")
     elif own and state == "gone":
         raise gone(session, TAGS, chosen=chosen)
+    elif state == "preset" and not has_tags and usertables.fault(session, "tags") is None:
+        reporter.say(f"the table tags is not read, whose ids are not of the source's type: give {TAGS.option} for tags")
     elif own or state == "preset" or (state == STAND_IN and not has_tags):
         return False
     return sourceviews.define(session, TAGS, Definition("preset" if has_tags else STAND_IN, None))

@@ -239,7 +239,7 @@ def _body(session: Session, view: SourceView, words: Definition) -> str:
         sql = f"SELECT NULL::{viewbodies.key(session).type} AS question_id, NULL::text AS tag WHERE false"
     elif words.preset:
         sql = presets.sql(session, words.preset if view is SOURCE else view.name, words.condition)
-    called = view.called if words.preset is None else userquery.THE_QUERY
+    called = view.called if words.preset is None else userquery.THE_QUERY if view is SOURCE else "the table tags"
     return view.made_from(session, userquery.check_inside(session, sql or "", called), words)
 
 

@@ -32,9 +32,9 @@ def require_user_tables(session: Session) -> None:
     for table in _SHAPE:
         name = imported_table(session, table)
         there = session.rows("source.user_columns", table_name=name)
-        if there and (fault := _fault(session, table, name, to_write=True)):
+        if there and (found := fault(session, table, name, to_write=True)):
             raise InputRefused(
-                fault,
+                found,
                 hint="import into another database or schema: PGOPTIONS='-c search_path=mine' tagdb import …",
             )
 
@@ -47,17 +47,17 @@ def require_shape(session: Session, *, with_tags: bool) -> None:
     InputRefused : one is missing or of another shape, or their ids are not comparable
     """
     tables = ("questions", "tags") if with_tags else ("questions",)
-    fault = next((fault for table in tables if (fault := _fault(session, table))), None)
-    if fault is None and with_tags:
+    wrong = next((found for table in tables if (found := fault(session, table))), None)
+    if wrong is None and with_tags:
         keys_there = [_columns(session, table)[_KEYS[table]] for table in tables]
         if keys_there[0].family != keys_there[1].family:
-            fault = (
+            wrong = (
                 f"the column id of the table questions here is {keys_there[0].type}, "
                 f"question_id of the table tags {keys_there[1].type}"
             )
-    if fault:
+    if wrong:
         raise InputRefused(
-            fault,
+            wrong,
             hint="tagdb import FILE makes and fills it; or map your own tables: "
             "tagdb sync --source-sql 'SELECT … AS question_id, … AS text FROM …'",
         )
@@ -65,7 +65,7 @@ def require_shape(session: Session, *, with_tags: bool) -> None:
 
 def has_tags(session: Session) -> bool:
     """Return whether there is a table of tags whose keys stand beside those of the source."""
-    if _fault(session, "tags"):
+    if fault(session, "tags"):
         return False
     key, family = keys.of_source(session), _columns(session, "tags")["question_id"].family
     stored_as = {"integers": "bigint", "uuid": "uuid"}.get(family, "text")
@@ -76,7 +76,7 @@ def _columns(session: Session, table: str) -> dict[str, Row]:
     return {row.name: row for row in session.rows("source.user_columns", table_name=table)}
 
 
-def _fault(session: Session, table: str, found_as: str | None = None, *, to_write: bool = False) -> str | None:
+def fault(session: Session, table: str, found_as: str | None = None, *, to_write: bool = False) -> str | None:
     """Return what keeps the user's table, called `found_as`, from having the shape tagdb reads, or writes; else None.
 
     An import writes integers as keys; to be read, a key may be of any type that is one.

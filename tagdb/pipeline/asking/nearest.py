@@ -108,8 +108,13 @@ def nearest_questions(
             rows = [] if exact else session.rows_with("nearest.questions", parts, **parameters)
             if len(rows) < k:
                 rows = session.rows_with("nearest.questions_exact", parts, **parameters)
-    found = [Neighbour(str(row.question_id), row.distance, None, row.text, row.question_id) for row in rows]
+    found = [Neighbour(str(row.question_id), row.distance, None, row.text, _plain(row.question_id)) for row in rows]
     return Neighbours(origin, found, k)
+
+
+def _plain(key: object) -> int | str:
+    """Return a key as a number where it is one, else as its text."""
+    return key if isinstance(key, int) else str(key)
 
 
 def _embedder(session: Session) -> StoredEmbedder:
