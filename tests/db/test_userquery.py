@@ -175,7 +175,7 @@ def test_transaction_goes_on_after_a_check(session: Session) -> None:
     def work() -> None:
         with session.transaction():
             assert userquery.check_inside(session, _SELECT).columns == ("id", "label")
-            assert userquery.check_inside(session, _SELECT).column("id") == '"id"'
+            assert userquery.check_inside(session, _SELECT).first_of("question_id", "id") == "id"
             session.run_script(_DELETE)
             raise Undone
 

@@ -32,8 +32,12 @@ BY_TEXT = Choice(
 )
 TRAINING = "SELECT 'q/' || id AS question_id, CASE WHEN id < 5 THEN 'low' ELSE 'high' END AS label FROM questions"
 VECTORS = "SELECT text_id, embedder_id, CAST(xmin AS text), CAST(ctid AS text) FROM tagdb.text_vector ORDER BY text_id"
+NEAREST = """
+CREATE FUNCTION mine() RETURNS bigint LANGUAGE sql RETURN (SELECT max(nearest) FROM tagdb.nearest_questions(1))
+"""
 RIGHTS = """
-SELECT relname AS name, pg_get_userbyid(relowner) AS owner, CAST(coalesce(relacl, acldefault('r', relowner)) AS text) AS acl,
+SELECT relname AS name, pg_get_userbyid(relowner) AS owner,
+    CAST(coalesce(relacl, acldefault('r', relowner)) AS text) AS acl,
     (SELECT string_agg(concat(attname, attacl, col_description(attrelid, attnum)), ' ' ORDER BY attnum)
      FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0) AS columns
 FROM pg_class c WHERE relnamespace = CAST('tagdb' AS regnamespace) AND relkind = 'v'
@@ -147,11 +151,7 @@ def test_readers_see_old_or_new_keys_and_their_rights_stay(world: World, execute
         ("CREATE MATERIALIZED VIEW mine AS SELECT * FROM tagdb.embedding", "materialized view mine"),
         ("CREATE VIEW mine AS SELECT due FROM tagdb.status", "view mine"),
         ("CREATE VIEW mine AS SELECT text FROM tagdb.source", "view mine"),
-        (
-            "CREATE FUNCTION mine() RETURNS bigint LANGUAGE sql "
-            "RETURN (SELECT max(nearest) FROM tagdb.nearest_questions(1))",
-            "function mine",
-        ),
+        (NEAREST, "function mine"),
         (
             "CREATE TABLE mine (id bigint REFERENCES tagdb.labels)",
             "constraint mine_id_fkey on table mine",
