@@ -92,7 +92,7 @@ def test_installed_copy_answers_and_migrates(installed: Path, tmp_path: Path, em
 
 def test_installed_copy_brings_the_same_embedder(installed: Path, tmp_path: Path) -> None:
     script = (
-        "from tagdb.pipeline import installed; "
+        "from tagdb.pipeline.embedders import installed; "
         "print(installed.locate('starter'), installed.describe('starter').fingerprint)"
     )
     directory, fingerprint = _run([str(installed / "python"), "-c", script], cwd=tmp_path).split()

@@ -61,7 +61,7 @@ PART_SAYS = "tagdb|tagdb.kept|{word}|:table|%|%s|\\:x|tagdb_kept"
 
 def _possible(name: str) -> bool:
     try:
-        return config.resolve_schema(name, {}) == name
+        return config.resolve_schema(name, {}) == name != config.DEFAULT_SCHEMA
     except UsageError:
         return False
 

@@ -85,7 +85,7 @@ def test_every_query_is_used(literals: dict[str, list[str]]) -> None:
 def _require_parsed(session: Session, sql: str) -> None:
     """Let PostgreSQL parse statements without running them: PL/pgSQL parses a block before its first line runs."""
     bare = re.sub(r"^--.*\n", "", sql, flags=re.MULTILINE)
-    complete = re.sub(r"\{\w+\}", "x", re.sub(r"(?<![:\w\\]):\w+(?!:)", "NULL", bare))
+    complete = re.sub(r"\{\w+\}", "x", re.sub(r"(?<![:\w\\]):\w+(?!:)", "''", bare))
     prefix = "EXPLAIN " if complete.startswith("(") else ""
     session.run_script(f"DO $query$ BEGIN RETURN;\n{prefix}{complete};\nEND $query$")
 
