@@ -70,7 +70,8 @@ def _names() -> st.SearchStrategy[str]:
     nasty = st.sampled_from(
         [*"aZ_ .:%{}'\"\\$/-;,()0é–", "%s", "%%", ":b", "{a}", "tagdb", "''", '""', "--", "/*", "\\:"]
     )
-    return st.lists(nasty, min_size=1, max_size=12).map("".join).filter(_possible)
+    names = st.lists(nasty, min_size=1, max_size=12).map("".join)
+    return names.filter(lambda name: name != config.DEFAULT_SCHEMA and _possible(name))
 
 
 @pytest.fixture

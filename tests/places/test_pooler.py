@@ -12,6 +12,7 @@ import psycopg2
 import pytest
 
 from tagdb.db import pooler as room
+from tagdb.db import schema
 from tagdb.db.connection import Database
 from tagdb.errors import Unavailable
 from tagdb.pipeline.running.locking import exclusive
@@ -167,6 +168,7 @@ def test_what_a_killed_client_left_in_a_session_does_not_disturb(
     settings = {"server_reset_query": "", "default_pool_size": "1"}
     with pooler(dba, places / f"pgbouncer-{shop}", "session", **settings) as port:
         url = dba.url(owner, shop, port=port)
+        schema.migrate(Database(dba.url(owner, shop), origin="test"))
         connection = psycopg2.connect(url)
         connection.autocommit = True
         with connection.cursor() as cursor:
