@@ -4,6 +4,13 @@
 -- name: tag_embedding
 SELECT embedding::text FROM tagdb.tag_vector WHERE embedder_id = :embedder AND tag = :tag
 
+-- name: question_embedding
+-- The vector of a question, NULL while it has none; no row where there is no such question.
+SELECT CAST(v.embedding AS text)
+FROM tagdb.question q
+LEFT JOIN tagdb.text_vector v ON v.text_id = q.text_id AND v.embedder_id = :embedder
+WHERE q.question_id = CAST(:question AS {type})
+
 -- name: allow_long_scan
 -- The index goes on until enough rows passed the filters, instead of stopping at the first ef_search candidates.
 SELECT set_config('hnsw.iterative_scan', 'strict_order', true),
@@ -29,7 +36,7 @@ SELECT q.question_id, left(t.text, :longest) AS text, v.embedding::halfvec({dim}
 FROM tagdb.text_vector v
 JOIN tagdb.question q USING (text_id)
 JOIN tagdb.text t ON t.id = v.text_id
-WHERE v.embedder_id = :embedder AND {condition}
+WHERE v.embedder_id = :embedder AND q.question_id IS DISTINCT FROM CAST(:except AS {type}) AND {condition}
 ORDER BY v.embedding::halfvec({dim}) <=> CAST(:origin AS vector)::halfvec({dim})
 LIMIT :k
 
@@ -38,6 +45,6 @@ SELECT q.question_id, left(t.text, :longest) AS text, v.embedding <=> CAST(:orig
 FROM tagdb.text_vector v
 JOIN tagdb.question q USING (text_id)
 JOIN tagdb.text t ON t.id = v.text_id
-WHERE v.embedder_id = :embedder AND {condition}
+WHERE v.embedder_id = :embedder AND q.question_id IS DISTINCT FROM CAST(:except AS {type}) AND {condition}
 ORDER BY distance, q.question_id
 LIMIT :k

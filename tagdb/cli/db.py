@@ -92,7 +92,7 @@ def stop(
 @app.command("migrate")
 @shares(*DATABASE, *TALK)
 def migrate(given: Given) -> None:
-    """Make schema tagdb, or bring it to what this version works on. Your own tables are not touched.
+    """Make the schema (tagdb, or that of --schema), or bring it to what this version works on. Your own tables are not touched.
 
     Example:
 
@@ -144,7 +144,7 @@ def grant(
     readers: Readers,
     wide: Annotated[
         bool,
-        typer.Option("--wide", help="All tables and views of schema tagdb, also those to come: texts among them."),
+        typer.Option("--wide", help="All tables and views of the schema, also those to come: texts among them."),
     ] = False,
 ) -> None:
     """Let other roles read what tagdb made: labels, neighbours and status.
@@ -175,7 +175,7 @@ def grant(
 @app.command("revoke")
 @shares(*DATABASE, *TALK)
 def revoke(given: Given, readers: Readers) -> None:
-    """Take back what other roles may read of schema tagdb, as before DROP ROLE.
+    """Take back what other roles may read of the schema, as before DROP ROLE.
 
     Example:
 

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 @shares(*READING)
 def nearest(
     given: Given,
-    wanted: Annotated[str, typer.Argument(metavar="TAG|TEXT", help="A tag of your questions, or any text.")],
+    wanted: Annotated[
+        str | None, typer.Argument(metavar="TAG|TEXT", help="A tag of your questions, or any text.", show_default=False)
+    ] = None,
+    question: Annotated[
+        str | None, typer.Option("--question", help="Find questions near to the one of this id.", metavar="ID")
+    ] = None,
     questions: Annotated[bool, typer.Option("--questions", help="Find questions instead of tags.")] = False,
     k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="How many.")] = 10,
     where: Annotated[
@@ -43,21 +48,35 @@ def nearest(
         tagdb nearest 'java spring security' --questions -k 5
 
         tagdb nearest pandas --questions --where "created_at > '2020-01-01'"
+
+        tagdb nearest --question 4711
     """
+    if (wanted is None) == (question is None):
+        raise UsageError("name a tag or a text, or a question by its id", hint="tagdb nearest pandas")
+    questions = questions or question is not None
     if where and not questions:
         raise UsageError("--where filters questions", hint=f"tagdb nearest {wanted!r} --questions --where …")
-    db = given.collection()
     if questions:
-        longest = None if given.json else shortening.LONGEST_CELL + 1
-        near = db.nearest(wanted, k, questions=True, where=where, exact=exact, longest=longest)
+        near = _near_questions(given, wanted, question, k, where=where, exact=exact)
         given.print_list(near, _question)
         found = len(near)
     else:
-        tags = db.nearest(wanted, k, exact=exact)
+        assert wanted is not None
+        tags = given.collection().nearest(wanted, k, exact=exact)
         given.print_list(tags, _tag)
         found = len(tags)
     if found < k:
         given.reporter().say(f"only {found} of {k}: there are no more that fit")
+
+
+def _near_questions(
+    given: Given, wanted: str | None, question: str | None, k: int, *, where: str | None, exact: bool
+) -> list[NearQuestion]:
+    db, longest = given.collection(), None if given.json else shortening.LONGEST_CELL + 1
+    if question is not None:
+        return db.nearest_to_question(question, k, where=where, exact=exact, longest=longest)
+    assert wanted is not None
+    return db.nearest(wanted, k, questions=True, where=where, exact=exact, longest=longest)
 
 
 def _question(each: NearQuestion) -> dict[str, Any]:

@@ -43,6 +43,11 @@ class Key:
         return f"{self.type} COLLATE {self.collation}" if self.collation else self.type
 
     @property
+    def said(self) -> str:
+        """The type in a sentence."""
+        return f"{'an' if self.type == 'integer' else 'a'} {self.type}"
+
+    @property
     def is_integer(self) -> bool:
         """Whether ids are numbers."""
         return self.type in _WIDTHS

@@ -243,6 +243,31 @@ class Working(Opened):
             )
             return [NearQuestion.of(each) for each in found.found]
 
+    def nearest_to_question(
+        self,
+        question_id: object,
+        k: int = 10,
+        *,
+        where: str | None = None,
+        exact: bool = False,
+        longest: int | None = None,
+    ) -> list[NearQuestion]:
+        """Return the questions nearest to the one of an id, without that one; otherwise as `nearest`.
+
+        Raises
+        ------
+        InputRefused : no question has that id, or it has no vector
+        QueryRefused : the condition cannot be run
+        """
+        from tagdb.pipeline.asking import nearest
+
+        longest = nearest.WHOLE_TEXT if longest is None else longest
+        with self._at_work() as database:
+            found = nearest.nearest_questions(
+                database, str(question_id), k, self._reporter, is_id=True, where=where, exact=exact, longest=longest
+            )
+            return [NearQuestion.of(each) for each in found.found]
+
     def status(self) -> Status:
         """Count how current everything is, and say why it is not; nothing is written."""
         from tagdb.pipeline.asking import status

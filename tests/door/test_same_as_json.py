@@ -61,6 +61,7 @@ def _steps(folder: Path, embedder: Path) -> list[Step]:
         ("predict", lambda db: db.predict()),
         ("nearest java -k 3", lambda db: db.nearest("java", 3)),
         ("nearest spring-data --questions -k 3", lambda db: db.nearest("spring-data", 3, questions=True)),
+        ("nearest --question 3 -k 3", lambda db: db.nearest_to_question(3, 3)),
         ("status", lambda db: db.status()),
         ("models list", lambda db: db.models()),
         ("models show 1", lambda db: db.model("1")),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from tagdb.db import keys, lifting, source, userquery
 from tagdb.db.connection import Database, Session
-from tagdb.errors import InputRefused, QueryRefused
+from tagdb.errors import DatabaseError, InputRefused, QueryRefused
 from tagdb.models import Reporter
 from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.embedders.registry import StoredEmbedder
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WHOLE_TEXT = 2**31 - 1
+_NOT_OF_TYPE = ("22P02", "22003")  # what PostgreSQL says of a text that is no uuid or integer, or of one too large
+
 Embed: TypeAlias = Callable[[StoredEmbedder, str], "NDArray[np.float32]"]
 """What gives a text its vector by a registered embedder."""
 
@@ -87,6 +90,7 @@ def nearest_questions(
     k: int,
     reporter: Reporter,
     *,
+    is_id: bool = False,
     where: str | None = None,
     exact: bool = False,
     longest: int = WHOLE_TEXT,
@@ -94,15 +98,21 @@ def nearest_questions(
 ) -> Neighbours:
     """Return the `k` questions nearest to a tag or a text, among those that satisfy the SQL condition `where`.
 
+    Where `wanted` is the id of a question, those nearest to that one, without itself.
+
     The condition speaks of the columns of `questions`, or of `source` where that is custom SQL. Over the index the
     scan goes on until enough rows satisfy it; should it still come back short, the exact answer is given. Of each text
     come the first `longest` characters.
     """
     with database.session() as session:
         embedder = _embedder(session)
-        origin, vector, _ = _origin(session, wanted, embedder, reporter, embed)
-        parts = {"dim": embedder.dim, "condition": _condition(session, where)}
-        parameters = {"embedder": embedder.id, "origin": vector, "k": k, "longest": longest}
+        parts = {"dim": embedder.dim, "type": keys.stored(session).type, "condition": _condition(session, where)}
+        if is_id:
+            origin, vector = f"question {wanted}", _vector_of(session, wanted, embedder)
+        else:
+            origin, vector, _ = _origin(session, wanted, embedder, reporter, embed)
+        itself = wanted if is_id else None
+        parameters = {"embedder": embedder.id, "origin": vector, "except": itself, "k": k, "longest": longest}
         with userquery.refusals(), session.transaction(read_only=True):
             session.execute("nearest.allow_long_scan", k=k)
             rows = [] if exact else session.rows_with("nearest.questions", parts, **parameters)
@@ -135,6 +145,33 @@ def _origin(
         raise InputRefused("an empty text has no neighbours", hint="tagdb nearest pandas")
     reporter.say(f"no question has the tag {wanted!r}; taking it as text")
     return f"text {wanted!r}", f"[{','.join(map(str, embed(embedder, wanted).tolist()))}]", False
+
+
+def _vector_of(session: Session, question_id: str, embedder: StoredEmbedder) -> str:
+    """Return the vector of a question as text.
+
+    Raises
+    ------
+    InputRefused : there is no such question, it has no vector, or no question can have such an id
+    """
+    key = keys.stored(session)
+    some = f"SELECT question_id FROM {session.qualified('question')} LIMIT 10"
+    see = f"see those there are: tagdb db psql -c {shlex.quote(some)}"
+    try:
+        rows = session.rows_with(
+            "nearest.question_embedding", {"type": key.type}, question=question_id, embedder=embedder.id
+        )
+    except DatabaseError as error:
+        if getattr(error.__cause__, "pgcode", None) not in _NOT_OF_TYPE:
+            raise
+        raise InputRefused(f"{question_id!r} is not {key.said}, as ids of questions are here", hint=see) from error
+    if not rows:
+        raise InputRefused(f"there is no question {question_id}", hint=see)
+    vector: str | None = rows[0][0]
+    if vector is None:
+        why = f"tagdb sync, or see {session.qualified('failure')} for why"
+        raise InputRefused(f"question {question_id} has no vector", hint=why)
+    return vector
 
 
 def _condition(session: Session, where: str | None) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from tagdb.db.connection import Database
+from tagdb.errors import InputRefused
 from tagdb.models import Silent
 from tagdb.pipeline.asking import export, nearest
 from tagdb.pipeline.embedders import registry
@@ -50,6 +51,8 @@ def test_keys_are_the_users_own_from_the_table_to_the_files(world: KeyedWorld, t
     key = world.literal(3).replace(":", "\\:")
     (asked,) = world.rows(f"SELECT count(*), count(DISTINCT nearest) FROM tagdb.nearest_questions({key}, 30)")
     assert asked == (23, 23)
+    near = nearest.nearest_questions(world.database, str(world.kind.key(3)), 30, Silent(), is_id=True, exact=True).found
+    assert {each.question_id for each in near} == {_plain(world.kind.key(n)) for n in QUESTIONS if n != 3}
     one = nearest.nearest_questions(world.database, "java", 5, Silent(), where=f"id = {world.literal(3)}").found
     assert [each.question_id for each in one] == [_plain(world.kind.key(3))]
 
@@ -71,6 +74,27 @@ def _assert_files(world: KeyedWorld, folder: Path) -> None:
     assert str(table.schema.field("id").type) == sizes.get(world.kind.stored, "string")
 
 
+@pytest.mark.parametrize(
+    ("world", "said"),
+    [
+        ("smallint", "not a smallint"),
+        ("integer", "not an integer"),
+        ("uuid", "not a uuid"),
+        ("text", "there is no question"),
+    ],
+    indirect=["world"],
+)
+def test_question_that_is_not_there_is_told_from_an_id_that_none_can_have(world: KeyedWorld, said: str) -> None:
+    world.sync()
+    wrong = ["nobody", "99999999999"] if "int" in said else ["nobody"]
+    for asked in wrong:
+        with pytest.raises(InputRefused, match=said) as refused:
+            nearest.nearest_questions(world.database, asked, 5, Silent(), is_id=True)
+        assert refused.value.hint
+    with pytest.raises(InputRefused, match="there is no question"):
+        nearest.nearest_questions(world.database, str(world.kind.key(99)), 5, Silent(), is_id=True)
+
+
 @pytest.mark.parametrize("world", KINDS, indirect=True)
 @pytest.mark.parametrize("preset", ["tags", "title+tags"])
 def test_edits_and_questions_that_go_are_followed(world: KeyedWorld, preset: str) -> None:
@@ -86,7 +110,7 @@ def test_edits_and_questions_that_go_are_followed(world: KeyedWorld, preset: str
     assert_nothing_due(world)
     assert world.scalar("SELECT count(*) FROM tagdb.labels") == 24
     tags = {key: names.split() for key, names in world.keyed(edited).items()}
-    assert_same_centroids(world.tag_vectors(), expected_centroids(world, tags), tolerance=1e-6)  # type: ignore[arg-type]
+    assert_same_centroids(world.tag_vectors(), expected_centroids(world, tags), tolerance=1e-6)
 
 
 @pytest.mark.parametrize("world", ["uuid", "text", "char", "enum"], indirect=True)
