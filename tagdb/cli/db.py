@@ -92,7 +92,7 @@ def stop(
 @app.command("migrate")
 @shares(*DATABASE, *TALK)
 def migrate(given: Given) -> None:
-    """Make the schema (tagdb, or that of --schema), or bring it to what this version works on. Your own tables are not touched.
+    """Make the schema, or bring it to what this version works on. Your own tables are not touched.
 
     Example:
 

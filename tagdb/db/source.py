@@ -127,7 +127,7 @@ def _standing(session: Session, last: Definition | None) -> Definition:
     """Return the words that the view of texts was made from, if it was not made by hand since."""
     if last is None or not sourceviews.stands(session, SOURCE, last):
         raise InputRefused(
-            f"the view {session.qualified(SOURCE.name)} was made by hand, and {conditions.OPTION} has no query to add to",
+            f"the view {session.qualified(SOURCE.name)} was made by hand: no query for {conditions.OPTION} to add to",
             hint=f"say what to embed as well: tagdb sync --source-sql 'SELECT …' {conditions.OPTION} '…'",
         )
     return last

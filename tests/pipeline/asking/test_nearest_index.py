@@ -45,14 +45,18 @@ def _scans(database: Database) -> dict[str, int]:
 
 
 def _query(name: str, condition: str) -> str:
-    return queries.topic("nearest")[name].replace("{dim}", str(stored.DIM)).replace("{condition}", condition)
+    parts = {"{dim}": str(stored.DIM), "{type}": "bigint", "{condition}": condition}
+    sql = queries.topic("nearest")[name]
+    for part, meaning in parts.items():
+        sql = sql.replace(part, meaning)
+    return sql
 
 
 def _plan(database: Database, sql: str) -> str:
     origin = "[" + ",".join(["0.5"] * stored.DIM) + "]"
     with database.session() as session, session.transaction(read_only=True):
         session.execute("nearest.allow_long_scan", k=10)
-        parameters = {"embedder": 1, "origin": origin, "k": 10, "except": "tag1", "longest": 200}
+        parameters = {"embedder": 1, "origin": origin, "k": 10, "except": "1", "longest": 200}
         return "\n".join(row[0] for row in session.rows_of(f"EXPLAIN {sql}", parameters))
 
 
@@ -128,7 +132,7 @@ def test_scan_that_ends_early_is_made_up_for(indexed: Database, monkeypatch: pyt
     with indexed.session() as session, session.transaction(read_only=True):
         session.execute("nearest.allow_long_scan", k=5)
         origin = session.scalar("nearest.tag_embedding", embedder=1, tag="tag1")
-        assert len(session.rows_of(sql, {"embedder": 1, "origin": origin, "k": 5, "longest": 200})) < 5
+        assert len(session.rows_of(sql, {"embedder": 1, "origin": origin, "except": None, "k": 5, "longest": 200})) < 5
     assert nearest_questions(indexed, "tag1", 5, Silent(), where="id % 600 = 0").complete
     assert nearest_tags(indexed, "tag1", TAGGED - 1, Silent()).complete
 

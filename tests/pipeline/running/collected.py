@@ -13,6 +13,10 @@ from tests.pipeline import stored
 
 NASTY = 'Tickets "2026" – it\'s 100% {a} :b'
 PLAIN = "articles"
+AS_AT_0009 = """
+UPDATE {schema}.alembic_version SET version_num = '0009';
+ALTER TABLE {schema}.source_definition DROP condition, DROP separator
+"""
 
 
 def csv_file(folder: Path, name: str, numbers: range) -> str:

@@ -17,7 +17,7 @@ from tagdb.pipeline.asking import status
 from tagdb.pipeline.running import collections
 from tagdb.pipeline.sync import Choice, sync
 from tests.pipeline import stored
-from tests.pipeline.running.collected import NASTY, PLAIN, csv_file, filled, own, tables
+from tests.pipeline.running.collected import AS_AT_0009, NASTY, PLAIN, csv_file, filled, own, tables
 
 
 @pytest.mark.parametrize("attempt", range(3))
@@ -112,7 +112,7 @@ def test_renamed_schema_is_the_same_collection_under_another_name(
 
 
 def test_older_tagdb_at_work_keeps_the_locks_from_changing_under_it(database: Database) -> None:
-    stored.run(database, "UPDATE tagdb.alembic_version SET version_num = '0009'")
+    stored.run(database, AS_AT_0009.format(schema="tagdb"))
     other = database.beside(PLAIN)
     with database.session() as older:
         older.rows_of("SELECT pg_advisory_lock(1952540530)", {})

@@ -30,7 +30,7 @@ from tagdb.pipeline.running.recording import recorded
 from tagdb.pipeline.sync import Choice, sync
 from tagdb.pipeline.syncing import indexing
 from tests.pipeline import stored
-from tests.pipeline.running.collected import NASTY, PLAIN, csv_file, filled, own, tables
+from tests.pipeline.running.collected import AS_AT_0009, NASTY, PLAIN, csv_file, filled, own, tables
 from tests.pipeline.stored import LABELLED, Listener
 
 KILLED = """
@@ -222,7 +222,7 @@ def test_list_tells_what_each_embeds_and_how_current_it_is(
 
 
 def test_list_names_older_and_newer_collections_as_such(two: tuple[Database, Database], database: Database) -> None:
-    stored.run(database, f"UPDATE {PLAIN}.alembic_version SET version_num = '0009'")
+    stored.run(database, AS_AT_0009.format(schema=PLAIN))
     stored.run(database, f"UPDATE {quoted(NASTY)}.alembic_version SET version_num = '9999'")
     newer, older, default = collections.listed(database)
     assert (older.revision, older.needs_migration, older.hint) == ("0009", True, f"tagdb db migrate --schema {PLAIN}")
