@@ -131,7 +131,7 @@ def _root(
     ] = None,
     schema: Annotated[
         str | None,
-        typer.Option("--schema", metavar="NAME", help=f"{given.SCHEMA_HELP} For any command, as --db-url."),
+        typer.Option("--schema", metavar="NAME", help=f"{given.SCHEMA_HELP} For any command on a collection."),
     ] = None,
     version: Annotated[
         bool,

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVa
 
 import typer
 
+from tagdb import advice, config
 from tagdb.cli.common import print_json, print_table, set_quiet, set_verbose
 from tagdb.cli.reporting import reporter
+from tagdb.errors import UsageError
 
 if TYPE_CHECKING:
     from tagdb.door.collection import Collection
@@ -117,13 +119,13 @@ class Given:
 
     def reporter(self) -> Reporter:
         """Return the reporter that fits stderr and --quiet."""
-        return reporter()
+        return reporter(config.resolve_schema(self.schema))
 
     def collection(self) -> Collection:
         """Return what --db-url, --schema and the settings name; it is opened by the first method that needs it."""
         from tagdb.door.collection import Collection
 
-        return Collection(self.db_url, self.schema, wait=self.wait, progress=reporter())
+        return Collection(self.db_url, self.schema, wait=self.wait, progress=self.reporter())
 
     def confirm(self, question: str) -> None:
         """Ask before something is lost, unless --yes says that it may be; whoever says no ends the command."""
@@ -159,7 +161,11 @@ def shares(*names: str) -> Callable[[Callable[Concatenate[Given, _Own], None]], 
         @wraps(command)
         def run(**options: Any) -> None:
             given = Given(**{name: options.pop(name) for name in ordered})
-            command(given, **options)  # type: ignore[call-arg]
+            try:
+                command(given, **options)  # type: ignore[call-arg]
+            except UsageError as error:  # which knows of no database yet, and of no collection in it
+                error.hint = error.hint and advice.addressed(error.hint, given.schema or config.DEFAULT_SCHEMA)
+                raise
 
         parameters = [*_by_keyword(own), *(_parameter(name) for name in ordered)]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -36,7 +36,7 @@ def nearest(
         bool, typer.Option("--exact", help="Compare with every vector instead of asking the index.")
     ] = False,
 ) -> None:
-    """Show the tags nearest to a tag or a text, or with --questions the nearest questions.
+    """Show the tags nearest to a tag or a text, or with --questions or --question the nearest questions.
 
     A tag stands for the mean vector of its questions. In SQL: tagdb.nearest_tags('pandas', 10) and
     tagdb.nearest_questions(4711, 10).
@@ -51,8 +51,13 @@ def nearest(
 
         tagdb nearest --question 4711
     """
-    if (wanted is None) == (question is None):
-        raise UsageError("name a tag or a text, or a question by its id", hint="tagdb nearest pandas")
+    if wanted is not None and question is not None:
+        raise UsageError("a text and --question are both given", hint=f"tagdb nearest --question {question}")
+    if wanted is None and question is None:
+        raise UsageError(
+            "name a tag or a text, or a question by its id",
+            hint="tagdb nearest pandas, or tagdb nearest --question 4711",
+        )
     questions = questions or question is not None
     if where and not questions:
         raise UsageError("--where filters questions", hint=f"tagdb nearest {wanted!r} --questions --where …")

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from tagdb import drawing, shortening
+from tagdb import advice, config, drawing, shortening
 from tagdb.cli.common import verbosity
 from tagdb.models import Progress, Reporter, Silent
 
 
-def reporter() -> Reporter:
-    """Return the reporter that fits --quiet."""
-    return _Warnings() if verbosity.quiet else _News()
+def reporter(schema: str = config.DEFAULT_SCHEMA) -> Reporter:
+    """Return the reporter that fits --quiet; what it advises to type is about the collection in `schema`."""
+    return _Warnings(schema) if verbosity.quiet else _News(schema)
 
 
 def say(message: str, *, longest: int = shortening.LONGEST_MESSAGE) -> None:
@@ -25,9 +25,12 @@ def say(message: str, *, longest: int = shortening.LONGEST_MESSAGE) -> None:
 class _Warnings(Silent):
     """With --quiet: nothing but what may be wrong."""
 
+    def __init__(self, schema: str) -> None:
+        self._schema = schema
+
     def warn(self, message: str) -> None:
         """Print one line."""
-        say(f"warning: {message}")
+        say(f"warning: {advice.addressed(message, self._schema)}")
 
 
 class _News(_Warnings):
@@ -35,7 +38,7 @@ class _News(_Warnings):
 
     def say(self, message: str) -> None:
         """Print one line."""
-        say(message)
+        say(advice.addressed(message, self._schema))
 
     @contextmanager
     def step(self, name: str, total: int | None = None, unit: str = "rows") -> Iterator[Progress]:

@@ -13,8 +13,8 @@ import psycopg2.extensions
 import sqlalchemy
 from sqlalchemy.pool import NullPool
 
-from tagdb import config
-from tagdb.db import address, naming, pooler, preparing, queries
+from tagdb import advice, config
+from tagdb.db import address, pooler, preparing, queries
 from tagdb.db.driver import Connection
 from tagdb.db.embedded import EmbeddedServer
 from tagdb.db.rights import quoted
@@ -119,7 +119,7 @@ class Database:
         try:
             yield
         except TagdbError as error:
-            error.hint = error.hint and naming.addressed(error.hint, self.schema)
+            error.hint = error.hint and advice.addressed(error.hint, self.schema)
             raise
 
     @contextmanager

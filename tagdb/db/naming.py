@@ -7,7 +7,6 @@ Only SQL that tagdb wrote is renamed, never the user's. What is renamed: the ide
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -29,10 +28,6 @@ _INSIDE = re.compile(r'(?P<name>(?<![\w.$"])tagdb(?=\.))|(?P<part>\{[a-z_]+\})')
 _IS_FORMAT = re.compile(r"%(?:\d+\$)?-?\d*[sIL]")
 _TO_NAMESPACE = re.compile(r"to_regnamespace\(\s*$", re.IGNORECASE)
 _AS_NAMESPACE = re.compile(r"\s*(?:::|\bAS\b)\s*regnamespace\b", re.IGNORECASE)
-_COMMAND = re.compile(
-    r"\btagdb (?:db views \w+|(?:db|embedder|index|models) (?!start|stop)\w+"
-    r"|(?:demo|doctor|export|import|nearest|predict|status|sync|train)\b)(?! --schema)"
-)
 
 
 @dataclass(frozen=True)
@@ -99,10 +94,3 @@ def _of_literal(content: str, whole: str, schema: str, escape: Callable[[str], s
 def called(schema: str) -> str:
     """Return what to call the collection in a schema."""
     return "tagdb schema" if schema == DEFAULT_SCHEMA else f"collection {quoted(schema)}"
-
-
-def addressed(text: str, schema: str) -> str:
-    """Let the commands of tagdb's in a hint name the collection that it is about."""
-    if schema == DEFAULT_SCHEMA:
-        return text
-    return _COMMAND.sub(lambda command: f"{command[0]} --schema {shlex.quote(schema)}", text)

@@ -31,6 +31,10 @@ _LEXEME = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
+_WRITTEN_AS = {
+    "the source query (--source-sql)": "id AS question_id, subject AS text FROM tickets",
+    "the tags query (--source-tags-sql)": "id AS question_id, topic AS tag FROM tickets; for no tags: … WHERE false",
+}
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,8 @@ def check_inside(session: Session, sql: str, called: str = THE_QUERY) -> UserQue
     """Check `sql` as `check` does, inside the caller's own transaction; refusals speak of it as `called`."""
     text = without_end(sql)
     if not text:
-        raise QueryRefused(f"{called} is empty", hint="write it as: SELECT id AS question_id, label FROM questions")
+        columns = _WRITTEN_AS.get(called, "id AS question_id, label FROM questions")
+        raise QueryRefused(f"{called} is empty", hint=f"write it as: SELECT {columns}")
     cursor, opening = session.cursor(), session.qualified("open_query").replace("%", "%%")
     with refusals(called), storable(), translated():
         cursor.execute("SAVEPOINT tagdb_check; SET TRANSACTION READ ONLY")

@@ -64,12 +64,22 @@ def require_shape(session: Session, *, with_tags: bool) -> None:
 
 
 def has_tags(session: Session) -> bool:
-    """Return whether there is a table of tags whose keys stand beside those of the source."""
-    if fault(session, "tags"):
+    """Return whether there is a table of tags whose keys stand beside those of the source.
+
+    A table that is anybody's may belong to other questions than those of SQL of the user's own: only the default
+    collection takes it for theirs all the same, as it always has.
+    """
+    found_as = "tags" if session.is_default or not _is_custom(session) else session.qualified("tags")
+    if fault(session, "tags", found_as):
         return False
-    key, family = keys.of_source(session), _columns(session, "tags")["question_id"].family
+    key, family = keys.of_source(session), _columns(session, found_as)["question_id"].family
     stored_as = {"integers": "bigint", "uuid": "uuid"}.get(family, "text")
     return key is None or stored_as == ("bigint" if key.is_integer else key.type)
+
+
+def _is_custom(session: Session) -> bool:
+    words = session.row("source.definition", view="source")
+    return words is not None and words.sql is not None
 
 
 def _columns(session: Session, table: str) -> dict[str, Row]:

@@ -25,7 +25,7 @@ class Opened:
         self, url: str | None = None, schema: str | None = None, *, wait: float = 0.0, progress: Progressing = None
     ) -> None:
         self.schema = config.resolve_schema(schema)
-        self._url, self._wait, self._reporter = url, wait, reporter(progress)
+        self._url, self._wait, self._reporter = url, wait, reporter(progress, self.schema)
         self._embedder = KeptEmbedder()
         self._lock = threading.Lock()
         self._database: Database | None = None
@@ -58,10 +58,12 @@ class Opened:
 
     def close(self) -> None:
         """Let go of the embedder, and of the embedded server, which then stops if nobody else uses it."""
-        self._closed = True
-        database, self._database = self._database, None
+        self._begin_anew_after_fork()
+        with self._lock:
+            self._closed = True
+            database, self._database = self._database, None
         self._embedder.forget()
-        if database is not None and self._process == os.getpid():
+        if database is not None:
             database.close()
 
     @contextmanager
@@ -72,16 +74,25 @@ class Opened:
 
     @contextmanager
     def _heeding_signals(self) -> Iterator[None]:
-        if self._closed:
-            raise UsageError("this collection is closed", hint="connect again: tagdb.connect()")
+        self._refuse_closed()
         with signals.handed_on():
             yield
 
     def _opened(self) -> Database:
         from tagdb.pipeline.running import opening
 
+        self._begin_anew_after_fork()
         with self._lock:
-            if self._database is None or self._process != os.getpid():
+            self._refuse_closed()
+            if self._database is None:
                 self._database = opening.open_database(self._url, self._reporter, wait=self._wait, schema=self.schema)
-                self._process = os.getpid()
             return self._database
+
+    def _begin_anew_after_fork(self) -> None:
+        """Leave to the parent what is the parent's: its database, and a lock that a thread of it may have held."""
+        if self._process != os.getpid():
+            self._lock, self._database, self._process = threading.Lock(), None, os.getpid()
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise UsageError("this collection is closed", hint="connect again: tagdb.connect()")

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tagdb import drawing, shortening
+from tagdb import advice, config, drawing, shortening
 from tagdb.drawing import Drawing
 from tagdb.models import Progress, Reporter, Silent
 
@@ -39,13 +39,13 @@ Progressing: TypeAlias = bool | Watcher | Reporter | None
 """How a caller follows long work: drawn on stderr (True), told to a function, not at all, or all by a reporter."""
 
 
-def reporter(progress: Progressing) -> Reporter:
+def reporter(progress: Progressing, schema: str = config.DEFAULT_SCHEMA) -> Reporter:
     """Return what reports news by logging and progress as is asked for, or the reporter that is to have both."""
     if progress is None or progress is False:
-        return _Logged(None)
+        return _Logged(None, schema)
     if progress is True:
-        return _Logged(_draw)
-    return _Logged(_Told(progress)) if callable(progress) else progress
+        return _Logged(_draw, schema)
+    return _Logged(_Told(progress), schema) if callable(progress) else progress
 
 
 def _draw(name: str, total: int | None, unit: str) -> AbstractContextManager[Progress]:
@@ -53,16 +53,16 @@ def _draw(name: str, total: int | None, unit: str) -> AbstractContextManager[Pro
 
 
 class _Logged:
-    def __init__(self, draw: Drawing | None) -> None:
-        self._draw = draw
+    def __init__(self, draw: Drawing | None, schema: str) -> None:
+        self._draw, self._schema = draw, schema
 
     def say(self, message: str) -> None:
         """Log one line of news."""
-        _LOG.info("%s", shortening.cut(message))
+        _LOG.info("%s", shortening.cut(advice.addressed(message, self._schema)))
 
     def warn(self, message: str) -> None:
         """Log one line that may mean harm."""
-        _LOG.warning("%s", shortening.cut(message))
+        _LOG.warning("%s", shortening.cut(advice.addressed(message, self._schema)))
 
     def step(self, name: str, total: int | None = None, unit: str = "rows") -> AbstractContextManager[Progress]:
         """Open a step, watched as was asked for."""

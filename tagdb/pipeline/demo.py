@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tagdb import sample
-from tagdb.db import naming, usertables
+from tagdb import advice, sample
+from tagdb.db import usertables
 from tagdb.db.connection import Database
 from tagdb.db.source import Choice
 from tagdb.errors import InputRefused
@@ -123,7 +123,7 @@ def _let_a_question_arrive(database: Database, reporter: Reporter, show: Callabl
 
 
 def _typed(database: Database, command: str) -> str:
-    return naming.addressed(command, database.schema)
+    return advice.addressed(command, database.schema)
 
 
 def _show_query(database: Database, show: Callable[[Step], None], explanation: str, name: str) -> None:

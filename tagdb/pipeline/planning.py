@@ -53,7 +53,7 @@ def plan(
         if compared.look.nothing_moved:
             labels = 0 if session.row("predict.active_classifier") else None
             return Plan(compared.changes, 0, labels, 0.0 if rate else None)
-        if compared.key:
+        if compared.key and compared.key.anew:  # integers that only widen are comparable as they are
             keys.apply(session, compared.key)
         due = session.scalar("sync.count_due_after_changes", embedder=embedder.id)
         due = due if limit is None else min(due, limit)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tagdb import config
+from tagdb import advice, config
 from tagdb.db.connection import Database
 from tagdb.pipeline.running import opening
 from tests.cli.running import commands, done, objects, tagdb
@@ -108,3 +108,15 @@ def test_schemas_are_listed_with_what_each_embeds(world: Database) -> None:
     old = done("db", "schemas")
     assert "warning: schema Other one: " in old.stderr
     assert "tagdb db migrate --schema 'Other one'" in old.stderr
+
+
+def test_what_is_advised_names_the_collection_where_the_command_can(world: Database, tmp_path: Path) -> None:
+    (tmp_path / "q.csv").write_text("id,tags\n1,java\n")
+    done("db", "migrate", "--schema", "Other one")
+    imported = tagdb("import", str(tmp_path / "q.csv"), "--schema", "Other one")
+    assert imported.stderr.endswith("next: tagdb sync --schema 'Other one'\n")
+    assert "tagdb nearest --schema 'Other one' pandas" in tagdb("nearest", "--schema", "Other one").stderr
+    for path, command in commands():
+        takes_it = any("--schema" in parameter.opts for parameter in command.params)
+        typed = f"tagdb {path} x"
+        assert (advice.addressed(typed, "other") != typed) == takes_it, typed

@@ -10,7 +10,7 @@ import sqlalchemy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tagdb import config
+from tagdb import advice, config
 from tagdb.db import naming, queries, resources, schema
 from tagdb.db.connection import Database, Session
 from tagdb.db.rights import quoted
@@ -158,8 +158,8 @@ def test_sql_that_comes_with_tagdb_is_of_the_kind_that_can_be_renamed() -> None:
     ],
 )
 def test_commands_in_a_hint_name_the_collection(hint: str, addressed: str) -> None:
-    assert naming.addressed(hint, "other") == addressed
-    assert naming.addressed(hint, config.DEFAULT_SCHEMA) == hint
+    assert advice.addressed(hint, "other") == addressed
+    assert advice.addressed(hint, config.DEFAULT_SCHEMA) == hint
 
 
 def test_errors_of_a_collection_advise_what_is_right_for_it(database: Database) -> None:

@@ -37,6 +37,17 @@ if (child := os.fork()) == 0:
 os.waitpid(child, 0)
 """
 
+FORKED_WHILE_A_THREAD_OPENS = """
+import os, signal, tagdb
+db = tagdb.Collection()
+with db._lock:
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        os._exit(len(db.nearest('java', 3)))
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
 FORKED_CHILD_ENDS = """
 import os, sys, tagdb
 db = tagdb.connect()
@@ -164,3 +175,11 @@ def test_own_server_is_let_go_by_close_and_by_no_fork(short_folder: Path, monkey
 
 def _runs(server: EmbeddedServer) -> bool:
     return server.running
+
+
+def test_fork_while_another_thread_opens_leaves_no_lock_behind(world: World) -> None:
+    tagdb.connect().sync()
+    ran = subprocess.run(
+        [sys.executable, "-c", FORKED_WHILE_A_THREAD_OPENS], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert ran.stdout == "3\n"

@@ -8,8 +8,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from tagdb import advice
 from tagdb.config import DEFAULT_SCHEMA
-from tagdb.db import keys, lifting, naming, rights, source, sourceviews
+from tagdb.db import keys, lifting, rights, source, sourceviews
 from tagdb.db.connection import Database, Session
 from tagdb.db.source import PRESETS
 from tagdb.errors import ConnectionFailed, DatabaseError, InputRefused, QueryRefused, SchemaMismatch, Unavailable
@@ -94,7 +95,7 @@ class Status:
             failure, text = (f"{rights.quoted(self.schema)}.{name}" for name in ("failure", "text"))
             look = shlex.quote(f"SELECT reason, text FROM {failure} f JOIN {text} t ON t.id = f.text_id")
             found.append(Reason(f"{_number(self.refused, 'text')} refused by the encoder", f"tagdb db psql -c {look}"))
-        return [replace(each, next=naming.addressed(each.next, self.schema)) for each in self.faults + found]
+        return [replace(each, next=advice.addressed(each.next, self.schema)) for each in self.faults + found]
 
     @property
     def current(self) -> bool:

@@ -9,8 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from tagdb import config, installation
-from tagdb.db import naming
+from tagdb import advice, config, installation
 from tagdb.db.connection import Database, Session
 from tagdb.db.embedded import EmbeddedServer
 from tagdb.errors import ConnectionFailed, TagdbError, Unavailable
@@ -74,7 +73,7 @@ def examine(db_url: str | None, *, schema: str | None = None) -> Examination:
 
 
 def _addressed(finding: Finding, schema: str) -> Finding:
-    return replace(finding, mend=finding.mend and naming.addressed(finding.mend, schema))
+    return replace(finding, mend=finding.mend and advice.addressed(finding.mend, schema))
 
 
 def _of_all() -> Iterator[str]:

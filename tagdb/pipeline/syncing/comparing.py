@@ -111,8 +111,14 @@ def mass_deletion(session: Session, compared: Compared) -> CheckFailed | None:
     return CheckFailed(
         f"{lost:,} of {stored:,} questions are gone from what is to be embedded{emptied}, "
         "and their vectors and labels would go",
-        hint=f"{why if left_out else f'maybe {why}'}; if they shall go: tagdb sync --allow-gone",
+        hint=f"{why if left_out else f'maybe {why}'}; if they shall go{_allowing(compared)}",
     )
+
+
+def _allowing(compared: Compared) -> str:
+    if compared.another_source or compared.key:
+        return ", add --allow-gone to what you typed"
+    return ": tagdb sync --allow-gone"
 
 
 def _count(session: Session, *, anew: bool) -> tuple[Changes, int]:

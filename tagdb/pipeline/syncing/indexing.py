@@ -6,7 +6,8 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tagdb.db import naming, partitions
+from tagdb import advice
+from tagdb.db import partitions
 from tagdb.db.connection import Database, Session
 from tagdb.errors import TagdbError
 from tagdb.models import Progress, Reporter
@@ -97,7 +98,7 @@ def build_one(database: Database, session: Session, index: IndexStatus, reporter
     memory: int = session.scalar("index.maintenance_bytes")
     if memory < index.graph_bytes:
         needed = f"{-(-index.graph_bytes // 2**30)}GB"
-        again = naming.addressed("tagdb index build", session.schema)
+        again = advice.addressed("tagdb index build", session.schema)
         reporter.say(
             f"indexing {index.relation} takes several times as long with {memory / 2**30:.1f} GB of memory as with "
             f"{needed}; if the server has it: PGOPTIONS='-c maintenance_work_mem={needed}' {again}"

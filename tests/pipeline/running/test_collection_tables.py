@@ -104,3 +104,22 @@ def test_psql_finds_the_tables_of_the_collection(
     assert capfd.readouterr().out == "5MB\n4\n"
     assert server.psql(articles.dsn, asked, Silent(), schema=PLAIN) == 1
     assert 'relation "questions" does not exist' in capfd.readouterr().err
+
+
+def test_collection_over_sql_takes_no_tags_of_other_questions(database: Database, tiny_embedder: Path) -> None:
+    stored.run(
+        database,
+        USER_TABLES,
+        "INSERT INTO questions (id) VALUES (1), (2)",
+        "INSERT INTO tags (question_id, position, tag) VALUES (1, 0, 'foreign'), (2, 0, 'foreign')",
+        "CREATE TABLE article AS SELECT n AS id, 'body ' || n AS body FROM generate_series(1, 3) n",
+    )
+    articles = database.beside(PLAIN)
+    schema.migrate(articles)
+    registry.choose(articles, str(tiny_embedder))
+    sync(articles, Choice(sql="SELECT id AS question_id, body AS text FROM article"), Silent())
+    assert own(articles, "SELECT tag FROM {own}.source_tag") == []
+    assert "a table tags has come" not in str(status.status(articles).reasons)
+    stored.run(database, f"CREATE TABLE {PLAIN}.tags AS SELECT * FROM tags")
+    sync(articles, Choice(), Silent())
+    assert own(articles, "SELECT DISTINCT tag FROM {own}.source_tag") == ["foreign"]
