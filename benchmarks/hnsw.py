@@ -44,7 +44,8 @@ class Relation:
 
     def sent(self, name: str) -> str:
         """Return a query of sql/queries/nearest.sql with its parameters, as tagdb sends it."""
-        return queries.topic("nearest")[name].replace("{dim}", str(self.dim)).replace("{condition}", "true")
+        sql = queries.topic("nearest")[name].replace("{type}", "bigint")
+        return sql.replace("{dim}", str(self.dim)).replace("{condition}", "true")
 
 
 @dataclass(frozen=True)

@@ -150,9 +150,7 @@ def ask_as_sent(session: Session, relation: Relation, origins: NDArray[np.float3
     found: list[list[int] | None] = []
     for origin in origins:
         vector = f"[{','.join(map(str, origin.tolist()))}]"
-        parameters = {"embedder": relation.embedder, "origin": vector, "k": K, "longest": 200}
-        if relation.name == "tags":
-            parameters["except"] = None
+        parameters = {"embedder": relation.embedder, "origin": vector, "except": None, "k": K, "longest": 200}
         started = time.perf_counter()
         with session.transaction(read_only=True):
             session.execute("nearest.allow_long_scan", k=K)
