@@ -33,7 +33,7 @@ from tagdb.elmo.spec import read_description, write_description
 QUERY = "SELECT id AS question_id, label FROM questions WHERE label IS NOT NULL"
 EDIT = """
 INSERT INTO tags (question_id, position, tag)
-SELECT question_id, max(position) + 1, 'edited-' || mod(question_id, 7) FROM tags
+SELECT question_id, max(position) + 1, 'edited-' || mod(abs(hashtext(question_id::text)), 7) FROM tags
 WHERE question_id IN (SELECT id FROM questions ORDER BY hashtext(id::text) LIMIT %s) GROUP BY question_id
 """
 CPU_FIELDS = slice(13, 17)  # of /proc/PID/stat: user, system, and the same of children that have ended
