@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -28,3 +29,15 @@ def shared_session(shared_database: Database) -> Iterator[Session]:
     """A session on the module's database."""
     with shared_database.session() as session:
         yield session
+
+
+@contextmanager
+def session_with(database: Database, tables: str) -> Iterator[Session]:
+    """Open a session on a database in which there are the user's tables for as long, and no source before or after."""
+    with database.session() as session:
+        session.run_script(tables)
+        yield session
+        session.run_script(
+            "DROP VIEW IF EXISTS tagdb.source, tagdb.source_tag;"
+            "DROP TABLE IF EXISTS questions, tags, other, own CASCADE; TRUNCATE tagdb.source_definition"
+        )

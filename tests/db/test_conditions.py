@@ -11,6 +11,7 @@ from tagdb.db.connection import Database, Session
 from tagdb.db.source import Choice
 from tagdb.errors import InputRefused, QueryRefused
 from tagdb.models import Silent
+from tests.db.conftest import session_with
 
 _TABLES = """
 CREATE TABLE questions (id bigint PRIMARY KEY, title text, deleted_at timestamptz, "odd "" name" boolean);
@@ -26,13 +27,8 @@ OWN = "SELECT id AS question_id, title AS text, deleted_at IS NOT NULL AS delete
 @pytest.fixture
 def session(shared_database: Database) -> Iterator[Session]:
     """A session on a database with three questions, of which the second is deleted, and without a source."""
-    with shared_database.session() as opened:
-        opened.run_script(_TABLES)
+    with session_with(shared_database, _TABLES) as opened:
         yield opened
-        opened.run_script(
-            "DROP VIEW IF EXISTS tagdb.source, tagdb.source_tag; DROP TABLE IF EXISTS questions, tags, other CASCADE;"
-            "TRUNCATE tagdb.source_definition"
-        )
 
 
 def _ids(session: Session) -> list[int]:

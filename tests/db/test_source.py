@@ -10,6 +10,7 @@ from tagdb.db import source, usertables
 from tagdb.db.connection import Database, Session
 from tagdb.db.source import Choice
 from tagdb.errors import InputRefused, QueryRefused
+from tests.db.conftest import session_with
 
 _TABLES = """
 CREATE TABLE questions (id bigint PRIMARY KEY, title text, label text);
@@ -23,13 +24,8 @@ _CUSTOM = "SELECT id, upper(title) AS text FROM questions WHERE title IS NOT NUL
 @pytest.fixture
 def session(shared_database: Database) -> Iterator[Session]:
     """A session on a database with three questions and without a source."""
-    with shared_database.session() as opened:
-        opened.run_script(_TABLES)
+    with session_with(shared_database, _TABLES) as opened:
         yield opened
-        opened.run_script(
-            "DROP VIEW IF EXISTS tagdb.source, tagdb.source_tag; DROP TABLE IF EXISTS questions, tags, own CASCADE;"
-            "TRUNCATE tagdb.source_definition"
-        )
 
 
 def _texts(session: Session) -> dict[int, str]:
