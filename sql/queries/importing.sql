@@ -2,8 +2,9 @@
 -- `place` is a row's place in its file: of two rows with one id, the later one counts.
 
 -- name: create_staging
--- A file fills staged_question, each with its tags separated by blanks, or else staged_tag. What it lists is in
--- listed_question, each question once, and in listed_tag: each tag of a question once, numbered from 0.
+-- A file fills staged_question, each with its tags in one text with U+001F between them, for a tag may hold blanks, or
+-- else staged_tag. What it lists is in listed_question, each question once, and in listed_tag: each tag of a question
+-- once, numbered from 0.
 CREATE TEMP TABLE staged_question
     (id bigint, place bigint, title text, label text, created_at timestamptz, tags text);
 CREATE TEMP TABLE staged_tag (question_id bigint, place bigint, tag text);
@@ -12,7 +13,7 @@ CREATE TEMP TABLE incoming_tag (question_id bigint, position smallint, tag text)
 CREATE TEMP TABLE imported_question (id bigint PRIMARY KEY);
 CREATE TEMP VIEW listed_tag AS
 SELECT id AS question_id, (generate_subscripts(tags, 1) - 1)::smallint AS position, unnest(tags) AS tag
-FROM (SELECT id, string_to_array(tags, ' ') AS tags FROM listed_question OFFSET 0) l
+FROM (SELECT id, string_to_array(tags, E'\x1f') AS tags FROM listed_question OFFSET 0) l
 UNION ALL
 SELECT question_id, (row_number() OVER (PARTITION BY question_id ORDER BY min(place)) - 1)::smallint, tag
 FROM staged_tag

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tagdb.formats.reader import Reader
 from tagdb.formats.recognise import FORMATS, recognise
-from tagdb.formats.rows import NO_COLUMN, ROW_NUMBER, BadRow, Columns, Reason, Recognised, Rows
+from tagdb.formats.rows import NO_COLUMN, ROW_NUMBER, BadRow, Columns, Reading, Reason, Recognised, Rows, Unread
 from tagdb.formats.source import STANDARD_INPUT, Source, open_source
 
 __all__ = [
@@ -15,10 +15,12 @@ __all__ = [
     "BadRow",
     "Columns",
     "Reader",
+    "Reading",
     "Reason",
     "Recognised",
     "Rows",
     "Source",
+    "Unread",
     "open_source",
     "recognise",
 ]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 from typing import Final
 
 from tagdb.errors import InputRefused, UsageError
-from tagdb.formats.layout import KNOWN_SHAPES, TABLE_FORMATS, describe, read_layout
+from tagdb.formats import dumps
+from tagdb.formats.encodings import decode, require_text
+from tagdb.formats.layout import KNOWN_SHAPES, plain_name, refuse_dump
+from tagdb.formats.meaning import Meaning, as_written, meaning_of
 from tagdb.formats.postsxml import ROOT, post_records
 from tagdb.formats.reader import BATCH_RECORDS, Reader
-from tagdb.formats.rows import Columns, Recognised, Record, excerpt
+from tagdb.formats.rows import Columns, Reading, Recognised, Record, excerpt
 from tagdb.formats.source import Source
-from tagdb.formats.tables import table_records
+from tagdb.formats.tablehead import TABLE_FORMATS, describe, read_head, sample_of_parts
+from tagdb.formats.tables import field_picker, table_records
 
 POSTS_XML: Final = "posts-xml"
 FORMATS: Final = (*TABLE_FORMATS, POSTS_XML)
@@ -24,7 +27,7 @@ _FOREIGN: Final[tuple[tuple[re.Pattern[bytes], str, str], ...]] = tuple(
     (re.compile(pattern, re.DOTALL), what, hint)
     for pattern, what, hint in (
         (rb"\s*\Z", "empty", KNOWN_SHAPES),
-        (rb"\xff\xfe|\xfe\xff|.\0.\0|\0.\0.", "UTF-16 text", "convert it first: iconv -f UTF-16 -t UTF-8"),
+        (rb".\0.\0|\0.\0.", "UTF-16 text", "name its encoding: --encoding utf-16-le, or utf-16-be"),
         (rb"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
         (rb"PK[\x03\x05]", "a ZIP archive", _UNPACK),
         (rb"BZh[1-9]", "a bzip2 file", _UNPACK),
@@ -40,8 +43,9 @@ _FOREIGN: Final[tuple[tuple[re.Pattern[bytes], str, str], ...]] = tuple(
         (rb"[^\n]*[\0-\x08\x0e-\x1f]", "binary data", KNOWN_SHAPES),
     )
 )
-_utf8_decoder = codecs.getincrementaldecoder("utf-8")
 _ROOT_ELEMENT = re.compile(rb"<([A-Za-z_][\w.:-]*)")
+_FIRST_ROW = re.compile(rb"<row\s([^<]*)")
+_ATTRIBUTE = re.compile(rb"""([A-Za-z_]\w*)\s*=\s*(?:"[^"]*"|'[^']*')""")
 _ENCODING = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["']""")
 _UTF8_NAMES = (b"utf-8", b"utf8", b"us-ascii", b"ascii")
 
@@ -51,6 +55,7 @@ def recognise(
     *,
     format: str | None = None,  # noqa: A002
     columns: Columns | None = None,
+    reading: Reading | None = None,
     strict: bool = False,
     codec: str | None = None,
     batch_records: int = BATCH_RECORDS,
@@ -61,6 +66,7 @@ def recognise(
         source: an open source of which nothing is read yet.
         format: one of `FORMATS`, to take the source for that and nothing else; None to recognise it.
         columns: the user's choice of columns, for tables.
+        reading: the user's word on how the source is written; what it leaves open is recognised.
         strict: refuse the file at its first bad record, instead of reporting the record and reading on.
         codec: Python's name of the encoding that all texts have to fit into; None where any does.
         batch_records: how many records make a batch.
@@ -72,40 +78,54 @@ def recognise(
     """
     if format is not None and format not in FORMATS:
         raise UsageError(f"no format is called {format!r}", hint=f"the formats are {', '.join(FORMATS)}")
-    columns = columns or Columns()
+    columns, reading = columns or Columns(), reading or Reading()
+    encoding = decode(source, reading.encoding)
     _refuse_foreign(source)
     if source.head.lstrip().startswith(b"<"):
-        recognised, records = _recognise_posts(source, format, columns)
+        recognised, records = _recognise_posts(source, format, columns, encoding)
+        meaning = as_written(reading)
     elif format == POSTS_XML:
         raise InputRefused(f"{source.name} is not XML; it begins with: {excerpt(source.head)}", hint=_WITHOUT_FORMAT)
     else:
-        recognised, records = _recognise_table(source, format, columns)
-    return Reader(source.name, recognised, records, strict=strict, codec=codec, batch_records=batch_records)
+        recognised, records, meaning = _recognise_table(source, format, columns, reading, encoding)
+    return Reader(
+        source.name,
+        recognised,
+        records,
+        meaning=meaning,
+        strict=strict,
+        codec=codec,
+        batch_records=batch_records,
+    )
 
 
 def _refuse_foreign(source: Source) -> None:
     for pattern, what, hint in _FOREIGN:
         if pattern.match(source.head):
             raise InputRefused(f"{source.name} is {what}", hint=hint)
-    first_line = source.head.partition(b"\n")[0]
-    try:
-        _utf8_decoder().decode(first_line)
-    except UnicodeDecodeError:
-        raise InputRefused(
-            f"{source.name} does not begin with UTF-8 text, but with: {excerpt(first_line)}",
-            hint=f"convert it first if it is text in another encoding; {KNOWN_SHAPES}",
-        ) from None
 
 
-def _recognise_table(source: Source, forced: str | None, columns: Columns) -> tuple[Recognised, Iterator[Record]]:
-    layout = read_layout(source, forced, columns)
-    shape = forced or layout.shape
-    recognised = Recognised(shape, source.compressed, describe(layout, shape, source), layout.provides)
-    return recognised, table_records(source, layout)
+def _recognise_table(
+    source: Source, forced: str | None, columns: Columns, reading: Reading, encoding: str | None
+) -> tuple[Recognised, Iterator[Record], Meaning]:
+    require_text(source, encoding)
+    head = read_head(source, forced, columns, reading, encoding)
+    shape = forced or head.shape
+    sample = sample_of_parts(head, field_picker(head.layout))
+    meaning = meaning_of(sample, reading, escapes=head.dialect.escapes)
+    provides = head.layout.provides
+    if not meaning.can_read_a_date(sample):
+        provides -= {"created_at"}
+    description = describe(source, head, shape, meaning, encoding)
+    recognised = Recognised(shape, source.compressed, description, provides)
+    return recognised, table_records(source, head.layout, head.dialect), meaning
 
 
-def _recognise_posts(source: Source, forced: str | None, columns: Columns) -> tuple[Recognised, Iterator[Record]]:
+def _recognise_posts(
+    source: Source, forced: str | None, columns: Columns, encoding: str | None
+) -> tuple[Recognised, Iterator[Record]]:
     root = _ROOT_ELEMENT.search(source.head)
+    _refuse_other_tables(source, root)
     if root is None or root[1].decode() != ROOT:
         found = f"<{root[1].decode()}>" if root else excerpt(source.head)
         raise InputRefused(f"{source.name} is XML of {found}, not a data dump's <{ROOT}>", hint=KNOWN_SHAPES)
@@ -113,11 +133,23 @@ def _recognise_posts(source: Source, forced: str | None, columns: Columns) -> tu
         raise InputRefused(f"{source.name} is a data dump's Posts.xml, not {forced}", hint=_WITHOUT_FORMAT)
     if columns != Columns():
         raise InputRefused(f"{source.name} is XML, and XML has no columns", hint="leave the --…-column options out")
-    _refuse_encoding(source)
+    if encoding is None:
+        _refuse_encoding(source)
     kind = "data dump's Posts.xml" + ", gzip" * source.compressed
     description = f"{source.name}: {kind}, id, title, tags and created_at of its questions (PostTypeId 1)"
     provides = frozenset({"question", "title", "tags", "created_at"})
     return Recognised(POSTS_XML, source.compressed, description, provides), post_records(source)
+
+
+def _refuse_other_tables(source: Source, root: re.Match[bytes] | None) -> None:
+    """Refuse the other tables of a dump, by their root element or by the attributes of their first row."""
+    table = dumps.table_of_root(root[1].decode()) if root else None
+    row = _FIRST_ROW.search(source.head)
+    if table is None and row:
+        names = [plain_name(name.decode()) for name in _ATTRIBUTE.findall(row[1])]
+        table = None if "posttypeid" in names else dumps.table_of(names)
+    if table:
+        refuse_dump(table, source.name, "the questions and their tags are in the dump's Posts.xml")
 
 
 def _refuse_encoding(source: Source) -> None:
@@ -126,5 +158,5 @@ def _refuse_encoding(source: Source) -> None:
         name = excerpt(declared[1])
         raise InputRefused(
             f"{source.name} is encoded in {name}, not in UTF-8",
-            hint=f"convert it first: iconv -f {name} -t UTF-8",
+            hint=f"name its encoding: --encoding {name}, or convert it first: iconv -f {name} -t UTF-8",
         )

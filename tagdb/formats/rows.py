@@ -12,6 +12,9 @@ NO_COLUMN: Final = "none"
 RECORD_LIMIT: Final = 16 * 1024 * 1024
 """Bytes one record may have, so that a stray quote or a missing `>` cannot pull a whole file into memory."""
 
+TAG_SEPARATOR: Final = "\x1f"
+"""Between the tags of a question in `Rows.tag_lists`: no tag has such a character, and some have blanks."""
+
 QUESTION_POST_TYPE: Final = "1"
 ANSWER_POST_TYPE: Final = "2"
 
@@ -28,7 +31,6 @@ class Reason(StrEnum):
 
     NO_ID = "no id"
     BAD_ID = "bad id"
-    BAD_DATE = "bad date"
     NO_TAG = "no tag"
     NOT_A_TAG_LIST = "not a tag list"
     WRONG_COLUMN_COUNT = "wrong number of columns"
@@ -37,6 +39,8 @@ class Reason(StrEnum):
     RECORD_TOO_LONG = "record over 16 MiB"
     NUL_BYTE = "NUL byte"
     INVALID_UTF8 = "invalid UTF-8"
+    NOT_IN_ENCODING = "bytes that the file's encoding lacks"
+    STRAY_QUOTE = "a quote that may be text"
     NOT_STORABLE = "a letter that the database's encoding lacks"
     FILE_CUT_SHORT = "file cut short"
 
@@ -69,6 +73,31 @@ class Columns:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """The user's own word on how a file is written; what is None is recognised from the file.
+
+    Attributes:
+        delimiter: the one character between the fields of a table; a backslash and a t mean the tab.
+        encoding: Python's name of the encoding.
+        header: False where the first line is a record already: the columns are then called 1, 2, 3 and so on.
+        quotes: whether a quote at the beginning of a field encloses it, or is text like any other.
+        tags_separator: what stands between the tags of a field; tags may then hold blanks.
+        null_words: the words that say "missing", in place of those known; with none, each is a value.
+        html: whether titles are HTML, in which `&amp;` stands for `&`.
+        day_first: whether 03/04/2009 is the third of April, or the fourth of March.
+    """
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    header: bool = True
+    quotes: bool | None = None
+    tags_separator: str | None = None
+    null_words: tuple[str, ...] | None = None
+    html: bool | None = None
+    day_first: bool | None = None
+
+
+@dataclass(frozen=True)
 class BadRow:
     """A record that could not be taken: `line` counts the file's own lines from 1, `excerpt` is printable."""
 
@@ -77,18 +106,31 @@ class BadRow:
     excerpt: str
 
 
+@dataclass(frozen=True)
+class Unread:
+    """A value that was left out because it could not be read: its record's line, its part, its text as it stood."""
+
+    line: int
+    part: str
+    excerpt: str
+
+
 @dataclass
 class Rows:
     """One batch, in the order of the file.
 
     A file of questions fills `questions` with (id, place, title, label, created_at) and `tag_lists`, as long, with
-    their tags: each once, in order, separated by blanks. A file with one tag per record fills `tags` with
+    their tags: each once, in order, with `TAG_SEPARATOR` between them. A file with one tag per record fills `tags` with
     (question_id, place, tag). `created_at` is ISO 8601 in UTC. `read` counts the records seen: each became a
     question (or a tag), or was skipped, or is bad.
 
     `place` is one count through the whole file, the same in every format; only its order means anything. It tells
     repeats of a question apart: the last has the greatest place. It orders a question's tags, also where its rows in
     a tags file lie far apart; such a file may repeat one.
+
+    What an optional column lacks makes no row bad, but is counted by part ("title", "tags", "label", "created_at"):
+    `missing` has how often each word for it was met, "" for a label that is empty, and `unread` what was no word for
+    it and could not be read either, with a few of them in `unread_examples`.
     """
 
     questions: list[QuestionRow] = field(default_factory=list)
@@ -97,6 +139,9 @@ class Rows:
     read: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     bad: list[BadRow] = field(default_factory=list)
+    missing: dict[str, dict[str, int]] = field(default_factory=dict)
+    unread: dict[str, int] = field(default_factory=dict)
+    unread_examples: list[Unread] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

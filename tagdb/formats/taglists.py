@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
 from tagdb.formats.rows import Reason, Unfit
+from tagdb.formats.values import without_entities
 
 MAX_TAG_LENGTH: Final = 200
 MAX_TAGS: Final = 1000
 
-_FORBIDDEN = r"""<>|,"\\\[\]{}\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff"""
-_NOT_IN_TAGS_AND_BLANKS = re.compile(f"[{_FORBIDDEN}]")
+_CONTROLS = r"\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff"
+_FORBIDDEN = rf"""<>|,;"\\\[\]{{}}{_CONTROLS}"""
+_DOUBTFUL: Final = "&/:~=、，；｜"
+"""What others separate tags by: a field without a blank that has several of them is no tag."""
+
+_BEYOND_TAGS_AND_BLANKS = re.compile(f"[{_FORBIDDEN}{_DOUBTFUL}]")
 _NOT_IN_A_TAG = re.compile(rf"[\s{_FORBIDDEN}]")
+_ITEM = re.compile(
+    r"""\s*(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>[^']*)'|(?P<bare>[^\s"'\\,{}()\[\]][^\s"\\,{}()\[\]]*))\s*"""
+)
+_BRACKETS: Final = {"[": "]", "{": "}", "(": ")"}
+_ENTITY_LAYERS = 3
 
 
 class TagStyle(StrEnum):
@@ -22,89 +33,186 @@ class TagStyle(StrEnum):
 
     BLANKS = "separated by blanks"
     COMMAS = "separated by commas"
+    SEMICOLONS = "separated by semicolons"
     PIPES = "written |a|b|"
     ANGLES = "written <a><b>"
     LIST = "written as a Python list"
+    BRACES = "written as an array {a,b}"
+
+
+_BRACKETED: Final = (TagStyle.ANGLES, TagStyle.LIST, TagStyle.BRACES)
 
 
 def style_of(text: str) -> TagStyle:
-    """How a field that is stripped and not empty lists its tags."""
+    """How a field that is stripped, without entities and not empty lists its tags."""
     if text[0] == "<":
         return TagStyle.ANGLES
-    if text[0] == "[":
+    if text[0] == "[" or text[:2] in ("('", '("'):
         return TagStyle.LIST
+    if text[0] == "{":
+        return TagStyle.BRACES
     if "|" in text:
         return TagStyle.PIPES
+    if ";" in text:
+        return TagStyle.SEMICOLONS
     return TagStyle.COMMAS if "," in text else TagStyle.BLANKS
 
 
 def tag_list(text: str) -> list[str]:
     """The tags of one field in their order, each once; an empty field has none.
 
-    A tag has at most 200 characters, none of them white space, a control character, a backslash or one of
-    ``< > | , " [ ] { }``; a list has at most 1,000 tags.
+    A tag has at most 200 characters, none of them a control character, a backslash or one of ``< > | , ; " [ ] { }``,
+    and a list at most 1,000 tags. White space a tag may have only in quotes, and it has it as single blanks: elsewhere
+    nobody can tell where such a tag ends.
 
     Raises:
-        Unfit: the field is not such a list in any of the five styles.
+        Unfit: the field is not such a list in any of the styles.
     """
-    if len(text) <= MAX_TAG_LENGTH and _NOT_IN_TAGS_AND_BLANKS.search(text) is None:
+    if len(text) <= MAX_TAG_LENGTH and _BEYOND_TAGS_AND_BLANKS.search(text) is None:
         return list(dict.fromkeys(text.split()))
-    text = text.strip()
-    tags = list(dict.fromkeys(_SPLIT[style_of(text)](text)))
-    if len(tags) > MAX_TAGS or not all(map(_is_tag, tags)):
-        raise Unfit(Reason.NOT_A_TAG_LIST)
-    return tags
+    text = plain_list(text)
+    return _checked(_SPLIT[style_of(text)](text)) if text else []
 
 
-def single_tag(text: str) -> str:
+def plain_list(text: str) -> str:
+    """A field of tags without what surrounds it: white space, and the entities of an HTML page, however often."""
+    for _ in range(_ENTITY_LAYERS):
+        if (plain := without_entities(text)) == text:
+            break
+        text = plain
+    return text.strip()
+
+
+def tags_between(separator: str) -> Callable[[str], list[str]]:
+    """What reads lists by the separator that is named: tags may then hold blanks, also without quotes.
+
+    Blanks as a separator are white space of any kind and length. Lists in brackets are read as ever.
+    """
+    pattern = re.compile(re.escape(separator.strip()) or r"\s+")
+
+    def split(text: str) -> list[str]:
+        text = plain_list(text)
+        if text and style_of(text) in _BRACKETED:
+            return tag_list(text)
+        return _checked(_nonempty(pattern.split(text)))
+
+    return split
+
+
+def single_tag(text: str, tags_of: Callable[[str], list[str]] = tag_list) -> str:
     """The tag of a field that holds one.
 
     Raises:
         Unfit: the field is empty or not a tag.
     """
     tag = text.strip()
-    if not tag:
+    if tag and len(tag) <= MAX_TAG_LENGTH and _NOT_IN_A_TAG.search(tag) is None:
+        return tag
+    tags = tags_of(text)
+    if not tags:
         raise Unfit(Reason.NO_TAG)
-    if not _is_tag(tag):
+    if len(tags) > 1:
         raise Unfit(Reason.NOT_A_TAG_LIST)
-    return tag
+    return tags[0]
+
+
+def _checked(tags: list[str]) -> list[str]:
+    tags = list(dict.fromkeys(" ".join(tag.split()) for tag in tags))
+    if len(tags) > MAX_TAGS or not all(map(_is_tag, tags)):
+        raise Unfit(Reason.NOT_A_TAG_LIST)
+    return tags
 
 
 def _is_tag(text: str) -> bool:
-    return 0 < len(text) <= MAX_TAG_LENGTH and _NOT_IN_A_TAG.search(text) is None
+    return 0 < len(text) <= MAX_TAG_LENGTH and _NOT_IN_A_TAG.search(text.replace(" ", "")) is None
+
+
+def _unmarked(tags: list[str]) -> list[str]:
+    """Tags that no quotes enclose: none of them can have a blank."""
+    if any(len(tag.split()) != 1 for tag in tags):
+        raise Unfit(Reason.NOT_A_TAG_LIST)
+    return tags
+
+
+def _split_blanks(text: str) -> list[str]:
+    tags = text.split()
+    if len(tags) == 1 and any(len(parts := text.split(sign)) > 2 and all(parts) for sign in _DOUBTFUL):
+        raise Unfit(Reason.NOT_A_TAG_LIST)
+    return tags
 
 
 def _split_angles(text: str) -> list[str]:
     if not text.endswith(">"):
         raise Unfit(Reason.NOT_A_TAG_LIST)
-    return text[1:-1].split("><")
+    return _unmarked(text[1:-1].split("><"))
 
 
 def _split_at(separator: str) -> Callable[[str], list[str]]:
     def split(text: str) -> list[str]:
-        return [tag for part in text.split(separator) if (tag := part.strip())]
+        if '"' in text and "\\" not in text:
+            return _items(text.strip(separator + " \t"), separator)
+        tags = _nonempty(text.split(separator))
+        if all(len(tag) > 1 and tag[0] == tag[-1] == "'" for tag in tags):
+            return [tag[1:-1] for tag in tags]
+        return _unmarked(tags)
 
     return split
 
 
+def _nonempty(parts: list[str]) -> list[str]:
+    return [tag for part in parts if (tag := part.strip())]
+
+
 def _split_list(text: str) -> list[str]:
-    """The strings in a list literal of Python or JSON, not evaluated: tags need no escapes and no commas."""
-    items = [item.strip() for item in text[1:-1].split(",")]
-    if not items[-1]:
-        items.pop()
-    if not text.endswith("]") or not all(map(_is_quoted, items)):
+    """The strings in a list literal of Python or JSON; nothing is evaluated."""
+    if "\\" in text:
+        return _parsed(text)
+    if not text.endswith(_BRACKETS[text[0]]):
         raise Unfit(Reason.NOT_A_TAG_LIST)
-    return [item[1:-1] for item in items]
+    return _items(text[1:-1], ",", bare=False)
 
 
-def _is_quoted(item: str) -> bool:
-    return len(item) > 1 and item[0] in "'\"" and item[-1] == item[0] and item[0] not in item[1:-1]
+def _split_braces(text: str) -> list[str]:
+    """The elements of PostgreSQL's array, or of a Python set: quoted or not; NULL is none."""
+    if not text.endswith("}"):
+        raise Unfit(Reason.NOT_A_TAG_LIST)
+    return _items(text[1:-1], ",")
+
+
+def _items(text: str, separator: str, *, bare: bool = True) -> list[str]:
+    """Items between separators, in quotes or, with `bare`, without; a separator may also end the list."""
+    items: list[str] = []
+    place = 0
+    while place < len(text.rstrip()):
+        found = _ITEM.match(text, place)
+        if found is None or (found.end() < len(text) and text[found.end()] != separator):
+            raise Unfit(Reason.NOT_A_TAG_LIST)
+        if found["bare"] is None:
+            items.append(found["single"] if found["double"] is None else re.sub(r"\\(.)", r"\1", found["double"]))
+        elif not bare:
+            raise Unfit(Reason.NOT_A_TAG_LIST)
+        elif found["bare"].upper() != "NULL":
+            items.append(found["bare"])
+        place = found.end() + 1
+    return items
+
+
+def _parsed(text: str) -> list[str]:
+    try:
+        items = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Unfit(Reason.NOT_A_TAG_LIST) from None
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise Unfit(Reason.NOT_A_TAG_LIST)
+    return items
 
 
 _SPLIT: Final[dict[TagStyle, Callable[[str], list[str]]]] = {
-    TagStyle.BLANKS: str.split,
+    TagStyle.BLANKS: _split_blanks,
     TagStyle.COMMAS: _split_at(","),
+    TagStyle.SEMICOLONS: _split_at(";"),
     TagStyle.PIPES: _split_at("|"),
     TagStyle.ANGLES: _split_angles,
     TagStyle.LIST: _split_list,
+    TagStyle.BRACES: _split_braces,
 }

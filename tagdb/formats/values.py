@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import re
-from datetime import UTC, datetime
 
 from tagdb.formats.rows import Reason, Unfit
 
 _INTEGER = re.compile(r"([+-]?[0-9]{1,19})(?:\.0+)?", re.ASCII)
-_UNIX_SECONDS = re.compile(r"[0-9]{9,10}", re.ASCII)
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _BIGINT_MAX = 2**63 - 1
 _BIGINT_DIGITS = len(str(_BIGINT_MAX))
 
@@ -33,25 +35,15 @@ def question_id(text: str) -> int:
     return number
 
 
-def instant(text: str) -> str | None:
-    """An instant as ISO 8601 text in UTC; None for an empty field.
+def without_entities(text: str) -> str:
+    """HTML text with its entities (`&amp;`, `&#39;`) as the characters they stand for; tags of HTML stay."""
+    return _ENTITY.sub(_character, text) if "&" in text else text
 
-    Taken are ISO 8601 dates and times, and Unix seconds (as the Stack Exchange API writes them). Without an
-    offset they are UTC, as in everything Stack Exchange publishes: the server's time zone must not shift
-    them.
 
-    Raises:
-        Unfit: the text is none of these.
-    """
-    text = text.strip()
-    if not text:
-        return None
-    try:
-        if _UNIX_SECONDS.fullmatch(text):
-            return datetime.fromtimestamp(int(text), UTC).isoformat()
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            return moment.replace(tzinfo=UTC).isoformat()
-        return moment.astimezone(UTC).isoformat()
-    except (ValueError, OverflowError):
-        raise Unfit(Reason.BAD_DATE) from None
+def without_escapes(text: str) -> str:
+    """Text of PostgreSQL's COPY or MySQL's dumps with its backslash escapes as the characters they stand for."""
+    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), text) if "\\" in text else text
+
+
+def _character(entity: re.Match[str]) -> str:
+    return html.unescape(entity[0])
