@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tagdb.formats.notes import Notes, advice
 from tagdb.formats.reader import Reader
 from tagdb.formats.recognise import FORMATS, recognise
 from tagdb.formats.rows import NO_COLUMN, ROW_NUMBER, BadRow, Columns, Reading, Reason, Recognised, Rows, Unread
@@ -14,6 +15,7 @@ __all__ = [
     "STANDARD_INPUT",
     "BadRow",
     "Columns",
+    "Notes",
     "Reader",
     "Reading",
     "Reason",
@@ -21,6 +23,7 @@ __all__ = [
     "Rows",
     "Source",
     "Unread",
+    "advice",
     "open_source",
     "recognise",
 ]

@@ -6,6 +6,7 @@ import csv
 import re
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from typing import Final
 
 from tagdb.errors import UsageError
@@ -128,7 +129,7 @@ def quotes_of(lines: list[bytes], dialect: Dialect) -> Quotes:
     if dialect.delimiter != "\t" and not (one_column and any(_has_bare_commas(line) for line in lines)):
         return Quotes.GUARDED
     stray = False
-    for line, next_line in zip(lines, [*lines[1:], b""], strict=True):
+    for line, next_line in pairwise([*lines, b""]):
         if b'"' not in line or not _opens_quote(line, dialect.delimiter):
             continue
         if _is_quoted(line, dialect.delimiter, dialect.columns):

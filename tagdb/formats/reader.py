@@ -60,6 +60,8 @@ class Reader:
         self._no_title, self._no_tags, self._no_label = (
             self._meaning.missing[part] for part in ("title", "tags", "label")
         )
+        self._no_label |= {""}
+        self._longest_no_tags = max(map(len, self._no_tags), default=0)
         self._is_rewritten = self._meaning.html or self._meaning.escapes
         self._strict = strict
         self._codec = codec
@@ -92,22 +94,22 @@ class Reader:
             rows.skipped[kind] = rows.skipped.get(kind, 0) + 1
             return
         question = question_id(id_text)
-        if tags_text and (word := tags_text.strip()) in self._no_tags:
-            tags, no_tags = "", word
+        no_tags = None
+        if len(tags_text) <= self._longest_no_tags and tags_text.strip() in self._no_tags:
+            tags, no_tags = "", tags_text.strip()
         else:
-            tags, no_tags = TAG_SEPARATOR.join(self._tags_of(tags_text)), None
+            tags = TAG_SEPARATOR.join(self._tags_of(tags_text))
         self._characters += len(title) + len(tags_text) + len(label)
         if self._is_rewritten:
             title, label = self._rewritten("title", title), self._rewritten("label", label)
-        title = title.strip()
         if self._codec is not None:
             self._require_storable(title, tags, label)
+        if title and (title := title.strip()) in self._no_title:
+            title = _count(rows, "title", title)
+        if self._has_labels and (word := label.strip()) in self._no_label:
+            label = _count(rows, "label", word)
         if no_tags is not None:
             _count(rows, "tags", no_tags)
-        if title in self._no_title:
-            title = _count(rows, "title", title)
-        if self._has_labels and (not (word := label.strip()) or word in self._no_label):
-            label = _count(rows, "label", word)
         created_at = self._instant(rows, line, created_text) if created_text else None
         rows.questions.append((question, self._place, title or None, label or None, created_at))
         rows.tag_lists.append(tags)

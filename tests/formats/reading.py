@@ -11,6 +11,7 @@ import pytest
 
 from tagdb.errors import TagdbError
 from tagdb.formats import Recognised, Rows, open_source, recognise
+from tagdb.formats.rows import TAG_SEPARATOR
 
 
 def read(content: bytes | str, **options: Any) -> Rows:
@@ -37,6 +38,7 @@ def merged(batches: Iterable[Rows]) -> Rows:
     """Several batches as one, after checking that each accounts for every record it read."""
     whole = Rows()
     skipped: Counter[str] = Counter()
+    unread: Counter[str] = Counter()
     for batch in batches:
         taken = len(batch.questions) or len(batch.tags)
         assert len(batch.tag_lists) == len(batch.questions)
@@ -47,7 +49,11 @@ def merged(batches: Iterable[Rows]) -> Rows:
         whole.bad += batch.bad
         whole.read += batch.read
         skipped.update(batch.skipped)
-    whole.skipped = dict(skipped)
+        for part, words in batch.missing.items():
+            whole.missing[part] = dict(Counter(whole.missing.get(part, {})) + Counter(words))
+        unread.update(batch.unread)
+        assert len(batch.unread_examples) <= sum(batch.unread.values())
+    whole.skipped, whole.unread = dict(skipped), dict(unread)
     return whole
 
 
@@ -55,7 +61,7 @@ def tags_by_question(rows: Rows) -> dict[int, list[str]]:
     """The tags of every question that has any, in the order of their places."""
     if rows.questions:
         return {
-            question[0]: tags.split() for question, tags in zip(rows.questions, rows.tag_lists, strict=True) if tags
+            question[0]: tags.split(TAG_SEPARATOR) for question, tags in zip(rows.questions, rows.tag_lists, strict=True) if tags
         }
     tags = defaultdict(list)
     for question, _, tag in sorted(rows.tags, key=lambda row: row[1]):

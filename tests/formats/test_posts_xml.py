@@ -82,7 +82,6 @@ def test_titles_and_tags_come_back_wherever_chunks_end(questions: list[tuple[str
         (b'  <row Id="9" PostTypeId="1" Title="\xe9" />\n', "invalid UTF-8"),
         (b'  <row PostTypeId="1" Title="t" Tags="" />\n', "no id"),
         (b'  <row Id="nine" PostTypeId="1" />\n', "bad id"),
-        (b'  <row Id="9" PostTypeId="1" CreationDate="once" />\n', "bad date"),
         (b'  <row Id="9" PostTypeId="1" Tags="&lt;a&gt;&lt;b" />\n', "not a tag list"),
     ],
 )
@@ -99,6 +98,14 @@ def test_rows_may_span_lines_share_lines_and_have_end_tags() -> None:
     rows = read(f'{START}{first_two}{third}<row Id="x" PostTypeId="1"/>{END}')
     assert ids(rows) == [1, 2, 3]
     assert bad(rows) == [(10, "bad id")]
+
+
+def test_words_in_a_dump_are_what_they_say_and_dates_that_are_none_are_counted() -> None:
+    odd = '<row Id="9" PostTypeId="1" Title="NULL" Tags="|null|nan|" CreationDate="once" />\n'
+    rows = read(START + odd + row(2, title="What is &amp;quot;?") + END)
+    assert [title for _, _, title, _, _ in rows.questions] == ["NULL", "What is &amp;quot;?"]
+    assert tags_by_question(rows)[9] == ["null", "nan"]
+    assert (rows.missing, rows.unread, rows.bad) == ({}, {"created_at": 1}, [])
 
 
 def test_only_rows_are_rows() -> None:
@@ -180,7 +187,7 @@ def read_count(content: bytes) -> int:
 
 
 def test_what_is_not_posts_is_refused() -> None:
-    assert "XML of <users>" in refusal('<?xml version="1.0"?>\n<users>\n<row Id="1" /></users>')
+    assert "XML of <feed>" in refusal('<?xml version="1.0"?>\n<feed>\n<row Id="1" /></feed>')
     assert "encoded in windows-1252" in refusal('<?xml version="1.0" encoding="windows-1252"?><posts></posts>')
     assert "not XML" in refusal("id,tags\n1,a\n", format="posts-xml")
     assert "Posts.xml, not csv" in refusal(START + END, format="csv")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagdb.formats import FORMATS, ROW_NUMBER, Columns
+from tagdb.formats import FORMATS, ROW_NUMBER, Columns, Reading
+from tagdb.formats.rows import TAG_SEPARATOR
 from tests.formats.reading import bad, ids, read, recognised, refusal, tags_by_question
 
 ALL = {"question", "title", "label", "tags", "created_at"}
@@ -180,11 +181,11 @@ def test_what_python_writes_as_csv_reads_back(
     writer.writerow(["Label", "question_id", "Title", "Tags"])
     for number, title, label, tags in table:
         writer.writerow([label, number, title, STYLES[style](tags)])
-    rows = read(text.getvalue())
+    rows = read(text.getvalue(), reading=Reading(null_words=()))
     assert not rows.bad
     assert [(q, title, label) for q, _, title, label, _ in rows.questions] == [
-        (number, title.strip() or None, label or None) for number, title, label, _ in table
+        (number, title.strip() or None, label if label.strip() else None) for number, title, label, _ in table
     ]
     assert [place for _, place, *_ in rows.questions] == list(range(len(table)))
-    assert rows.tag_lists == [" ".join(tags) for *_, tags in table]
+    assert rows.tag_lists == [TAG_SEPARATOR.join(tags) for *_, tags in table]
     assert rows.tags == []

@@ -30,10 +30,14 @@ WRITERS: dict[TagStyle, Callable[[list[str]], str]] = {
     TagStyle.PIPES: lambda tags: f"|{'|'.join(tags)}|",
     TagStyle.ANGLES: lambda tags: "".join(f"<{tag}>" for tag in tags),
     TagStyle.LIST: repr,
+    TagStyle.SEMICOLONS: "; ".join,
+    TagStyle.BRACES: lambda tags: f"{{{','.join(tags)}}}",
 }
 tag_names = st.one_of(
     st.sampled_from(REAL),
-    st.text(st.characters(categories=["L", "N"], include_characters="+#.-'"), min_size=1, max_size=30),
+    st.text(st.characters(categories=["L", "N"], include_characters="+#.-'"), min_size=1, max_size=30).filter(
+        lambda tag: not tag.startswith("'") and tag.upper() != "NULL"
+    ),
 )
 
 
