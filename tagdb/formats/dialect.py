@@ -129,13 +129,12 @@ def quotes_of(lines: list[bytes], dialect: Dialect) -> Quotes:
     if dialect.delimiter != "\t" and not (one_column and any(_has_bare_commas(line) for line in lines)):
         return Quotes.GUARDED
     stray = False
-    for line, next_line in pairwise([*lines, b""]):
+    for line, next_line in pairwise(filter(bytes.strip, lines)):
         if b'"' not in line or not _opens_quote(line, dialect.delimiter):
             continue
         if _is_quoted(line, dialect.delimiter, dialect.columns):
             return Quotes.DOUBTFUL
-        looks_whole = dialect.literal_fields(line) and (not next_line.strip() or dialect.literal_fields(next_line))
-        stray = stray or bool(looks_whole)
+        stray = stray or bool(dialect.literal_fields(line) and dialect.literal_fields(next_line))
     return Quotes.TEXT if stray else Quotes.DOUBTFUL
 
 

@@ -96,8 +96,8 @@ def _known(encoding: str) -> str:
     """Python's own name of the encoding."""
     try:
         name = codecs.lookup(encoding).name
+        "".encode(name)  # which knows that some codecs are not of text
         codecs.getincrementaldecoder(name)(_UNDECODABLE).decode(b"id", True)
-        "".encode(name)
     except (LookupError, ValueError, TypeError):
         name = ""
     if not name or name.replace("-", "_") in _NOT_FOR_FILES:

@@ -91,7 +91,9 @@ def find_parts(header: Sequence[str], columns: Columns) -> dict[str, int]:
     return parts
 
 
-def layout_of(name: str, header: Sequence[str], columns: Columns, sample: Sequence[Sequence[str]] = ()) -> Layout:
+def layout_of(
+    name: str, header: Sequence[str], columns: Columns, sample: Sequence[Sequence[str]] = (), *, has_names: bool = True
+) -> Layout:
     """The layout of a file with these columns.
 
     Args:
@@ -99,12 +101,15 @@ def layout_of(name: str, header: Sequence[str], columns: Columns, sample: Sequen
         header: the names of its columns, or of the fields of its records, in any order.
         columns: the user's choice of them.
         sample: the fields of its first records, in the order of the header.
+        has_names: whether these names are the file's own, and not the numbers of its columns.
 
     Raises:
         InputRefused: a column is missing that is needed or chosen, or the records are not those of questions.
     """
     layout = Layout(tuple(header), find_parts(header, columns), columns.id == ROW_NUMBER)
     _check_choice(layout, name, columns)
+    if has_names:
+        _check_names(layout, name)
     _check_ids(layout, name)
     _refuse_dumps(layout, name, columns, sample)
     _check_questions(layout, name, columns)
@@ -156,7 +161,7 @@ def _check_choice(layout: Layout, name: str, columns: Columns) -> None:
             )
 
 
-def _check_ids(layout: Layout, name: str) -> None:
+def _check_names(layout: Layout, name: str) -> None:
     columns = column_names(layout.header)
     if "id" not in layout.parts and _holds_data(layout.header):
         raise InputRefused(
@@ -167,9 +172,12 @@ def _check_ids(layout: Layout, name: str) -> None:
         raise InputRefused(
             f"{name} does not begin with a header of known columns, but with: {columns}", hint=KNOWN_SHAPES
         )
+
+
+def _check_ids(layout: Layout, name: str) -> None:
     if "id" not in layout.parts and not layout.rows_numbered:
         raise InputRefused(
-            f"{name} has no column for the questions' ids; its columns are {columns}",
+            f"{name} has no column for the questions' ids; its columns are {column_names(layout.header)}",
             hint=f"name the column with --id-column, or number the rows with --id-column {ROW_NUMBER}",
         )
 

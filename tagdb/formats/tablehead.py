@@ -95,7 +95,7 @@ def read_head(
     best = replace(best, lines_before=best.lines_before + source.head[:skipped].count(b"\n"))
     dialect = _dialect(source.head, best, columns, reading, encoding)
     sample = _sample(source.head, dialect)
-    layout = layout_of(source.name, best.header, columns, sample)
+    layout = layout_of(source.name, best.header, columns, sample, has_names=reading.header)
     if forced and not _can_be(forced, layout):
         raise InputRefused(
             f"{source.name} is not of the format {forced}",

@@ -52,7 +52,7 @@ def merged(batches: Iterable[Rows]) -> Rows:
         for part, words in batch.missing.items():
             whole.missing[part] = dict(Counter(whole.missing.get(part, {})) + Counter(words))
         unread.update(batch.unread)
-        assert len(batch.unread_examples) <= sum(batch.unread.values())
+        whole.unread_examples += batch.unread_examples
     whole.skipped, whole.unread = dict(skipped), dict(unread)
     return whole
 
@@ -61,7 +61,9 @@ def tags_by_question(rows: Rows) -> dict[int, list[str]]:
     """The tags of every question that has any, in the order of their places."""
     if rows.questions:
         return {
-            question[0]: tags.split(TAG_SEPARATOR) for question, tags in zip(rows.questions, rows.tag_lists, strict=True) if tags
+            question[0]: tags.split(TAG_SEPARATOR)
+            for question, tags in zip(rows.questions, rows.tag_lists, strict=True)
+            if tags
         }
     tags = defaultdict(list)
     for question, _, tag in sorted(rows.tags, key=lambda row: row[1]):

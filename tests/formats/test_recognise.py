@@ -89,7 +89,10 @@ def test_places_tell_which_tags_are_those_of_the_last_repeat() -> None:
     rows = read("id,tags\n1,a b\n2,c\n1,\n2,d a\n", batch_records=1)
     last = {question: place for question, place, *_ in rows.questions}
     listed = zip(rows.questions, rows.tag_lists, strict=True)
-    assert [(number, tags) for (number, place, *_), tags in listed if place == last[number]] == [(1, ""), (2, f"d{TAG_SEPARATOR}a")]
+    assert [(number, tags) for (number, place, *_), tags in listed if place == last[number]] == [
+        (1, ""),
+        (2, f"d{TAG_SEPARATOR}a"),
+    ]
     places = [place for _, place, *_ in rows.questions]
     assert places == sorted(set(places))
 
