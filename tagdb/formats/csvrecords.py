@@ -145,8 +145,9 @@ def _parse_at_once(block: list[bytes], dialect: Dialect) -> list[list[str]] | No
 
 
 def _csv_reader(lines: Iterator[str], dialect: Dialect) -> Iterator[list[str]]:
-    quoting = csv.QUOTE_NONE if dialect.quotes is Quotes.TEXT else csv.QUOTE_MINIMAL
-    return csv.reader(lines, delimiter=dialect.delimiter, quoting=quoting, strict=True)
+    if dialect.quotes is Quotes.TEXT:
+        return csv.reader(lines, delimiter=dialect.delimiter, quoting=csv.QUOTE_NONE, strict=True)
+    return csv.reader(lines, delimiter=dialect.delimiter, strict=True)
 
 
 def _parse_one_by_one(lines: _Lines, dialect: Dialect) -> Iterator[_CsvRecord]:

@@ -10,8 +10,8 @@ from itertools import pairwise
 from typing import Final
 
 from tagdb.errors import UsageError
-from tagdb.formats.rows import Reason
-from tagdb.formats.values import Unfit, question_id
+from tagdb.formats.rows import Reason, Unfit
+from tagdb.formats.values import question_id
 
 ONE_COLUMN: Final = "\x1f"
 """The delimiter of lines that are one field each: a character that no text has."""

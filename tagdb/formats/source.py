@@ -35,6 +35,8 @@ class Source:
         cut_short: whether `stream` ended before the compressed data did, or these are damaged.
     """
 
+    stream: io.BufferedReader
+
     def __init__(self, file: BinaryIO, name: str, size_bytes: int | None) -> None:
         self.name = name
         self.size_bytes = size_bytes

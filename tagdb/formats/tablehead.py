@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -135,18 +136,18 @@ def sample_of_parts(head: TableHead, pick: Callable[[list[str], int], Fields]) -
 
 def _headers(text: bytes, delimiters: str, columns: Columns) -> Iterator[_Candidate]:
     """The header by each of the delimiters, the one that makes most sense first."""
-    readers = ((delimiter, _strict_reader(text, delimiter)) for delimiter in delimiters)
     found = [
-        _Candidate(delimiter, tuple(header), reader.line_num)
-        for delimiter, reader in readers
-        for header in islice(_records(reader), 1)
+        _Candidate(delimiter, tuple(header), lines)
+        for delimiter in delimiters
+        for lines, header in islice(_records(text, delimiter), 1)
     ]
     yield from sorted(found, key=lambda one: (len(find_parts(one.header, columns)), len(one.header)), reverse=True)
 
 
 def _numbers(text: bytes, delimiters: str, columns: Columns) -> Iterator[_Candidate]:
     """Numbers for a header where there is none, as many as most of the first records have fields."""
-    needed = max((int(chosen) for chosen in vars(columns).values() if chosen and chosen.isdecimal()), default=1)
+    numbers = (int(chosen) for chosen in vars(columns).values() if chosen and re.fullmatch("[0-9]{1,6}", chosen))
+    needed = max(numbers, default=1)
 
     def rank(delimiter: str) -> tuple[bool, bool, float, int]:
         width, share = widths[delimiter]
@@ -154,7 +155,7 @@ def _numbers(text: bytes, delimiters: str, columns: Columns) -> Iterator[_Candid
 
     widths = {}
     for delimiter in delimiters:
-        counts = Counter(map(len, islice(_records(_strict_reader(text, delimiter)), _SAMPLE_SIZE)))
+        counts = Counter(len(fields) for _, fields in islice(_records(text, delimiter), _SAMPLE_SIZE))
         if counts:
             width, times = counts.most_common(1)[0]
             widths[delimiter] = width, times / counts.total()
@@ -162,14 +163,12 @@ def _numbers(text: bytes, delimiters: str, columns: Columns) -> Iterator[_Candid
         yield _Candidate(delimiter, tuple(str(number + 1) for number in range(widths[delimiter][0])), 0)
 
 
-def _strict_reader(text: bytes, delimiter: str) -> csv._reader:
-    return csv.reader((line.decode(errors="replace") for line in io.BytesIO(text)), delimiter=delimiter, strict=True)
-
-
-def _records(reader: csv._reader) -> Iterator[list[str]]:
-    """The records that are not blank, as far as the text goes and is CSV."""
+def _records(text: bytes, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The records that are not blank, as far as the text goes and is CSV, each with the number of its last line."""
+    lines = (line.decode(errors="replace") for line in io.BytesIO(text))
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
-        yield from (record for record in reader if record)
+        yield from ((reader.line_num, record) for record in reader if record)
     except csv.Error:
         return
 

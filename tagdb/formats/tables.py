@@ -12,7 +12,6 @@ from tagdb.formats.layout import Layout
 from tagdb.formats.rows import PARTS, QUESTION_POST_TYPE, Fields, Reason, Record
 from tagdb.formats.source import Source
 
-
 _AFTER_FIELDS: Final = ("", QUESTION_POST_TYPE)
 
 
@@ -24,7 +23,7 @@ def field_picker(layout: Layout) -> Callable[[list[str], int], Fields]:
     pick = _part_getter(layout)
 
     def picked(fields: list[str], row_number: int) -> Fields:
-        fields += _AFTER_FIELDS
+        fields.extend(_AFTER_FIELDS)
         fields.append(str(row_number))
         return pick(fields)
 
@@ -41,7 +40,7 @@ def table_records(source: Source, layout: Layout, dialect: Dialect) -> Iterator[
         if isinstance(content, Reason):
             yield line, raw, content
         else:
-            content += _AFTER_FIELDS
+            content.extend(_AFTER_FIELDS)
             if is_numbered:
                 content.append(str(row_number))
             yield line, raw, pick(content)
