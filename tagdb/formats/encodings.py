@@ -35,11 +35,14 @@ def decode(source: Source, encoding: str | None) -> str | None:
     Raises:
         UsageError: there is no encoding of that name.
     """
-    name = _known(encoding) if encoding else next((n for mark, n in _MARKED if source.head.startswith(mark)), None)
+    marked = next((name for mark, name in _MARKED if source.head.startswith(mark)), None)
+    name = _known(encoding) if encoding else marked
     if name == "utf-8":
         name = None
     if name:
-        _restream(source, _Decoding(source, name).read)
+        unmarked = name in ("utf-16", "utf-32") and marked is None
+        order = ("-be" if source.head.startswith(b"\0") else "-le") if unmarked else ""
+        _restream(source, _Decoding(source, name + order).read)
     if b"\r" in source.head and b"\n" not in source.head:
         _restream(source, _LineFeeds(source).read)
     return name
@@ -97,7 +100,7 @@ def _known(encoding: str) -> str:
     try:
         name = codecs.lookup(encoding).name
         "".encode(name)  # which knows that some codecs are not of text
-        codecs.getincrementaldecoder(name)(_UNDECODABLE).decode(b"id", True)
+        codecs.getincrementaldecoder(name)(_UNDECODABLE).decode(b"")
     except (LookupError, ValueError, TypeError):
         name = ""
     if not name or name.replace("-", "_") in _NOT_FOR_FILES:

@@ -73,13 +73,13 @@ class Reader:
         rows = Rows()
         for line, raw, content in self._records:
             rows.read += 1
-            if isinstance(content, Reason):
-                self._refuse(rows, line, raw, content)
-            else:
+            if isinstance(content, tuple):
                 try:
                     self._take(rows, line, content)
                 except Unfit as unfit:
                     self._refuse(rows, line, raw, unfit.reason)
+            else:
+                self._refuse(rows, line, raw, content)
             if rows.read >= self._batch_records or self._characters >= BATCH_CHARACTERS:
                 yield rows
                 rows = Rows()

@@ -9,7 +9,7 @@ from typing import Final
 from tagdb.formats.csvrecords import csv_records
 from tagdb.formats.dialect import Dialect
 from tagdb.formats.layout import Layout
-from tagdb.formats.rows import PARTS, QUESTION_POST_TYPE, Fields, Reason, Record
+from tagdb.formats.rows import PARTS, QUESTION_POST_TYPE, Fields, Record
 from tagdb.formats.source import Source
 
 _AFTER_FIELDS: Final = ("", QUESTION_POST_TYPE)
@@ -37,13 +37,13 @@ def table_records(source: Source, layout: Layout, dialect: Dialect) -> Iterator[
     """
     pick, is_numbered = _part_getter(layout), layout.rows_numbered
     for row_number, (line, raw, content) in enumerate(csv_records(source, dialect), 1):
-        if isinstance(content, Reason):
-            yield line, raw, content
-        else:
+        if isinstance(content, list):
             content.extend(_AFTER_FIELDS)
             if is_numbered:
                 content.append(str(row_number))
             yield line, raw, pick(content)
+        else:
+            yield line, raw, content
 
 
 def _part_getter(layout: Layout) -> Callable[[list[str]], Fields]:

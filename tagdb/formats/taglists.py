@@ -191,7 +191,7 @@ def _items(text: str, separator: str, *, bare: bool = True) -> list[str]:
             items.append(found["single"] if found["double"] is None else re.sub(r"\\(.)", r"\1", found["double"]))
         elif not bare:
             raise Unfit(Reason.NOT_A_TAG_LIST)
-        elif found["bare"].upper() != "NULL":
+        elif found["bare"] != "NULL":
             items.append(found["bare"])
         place = found.end() + 1
     return items

@@ -29,6 +29,11 @@ def test_any_encoding_may_be_named(encoding: str, mark: str) -> None:
     assert read(content, reading=Reading(encoding=encoding)) == read(TEXT)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_the_order_of_bytes_is_seen_where_no_mark_says_it(encoding: str) -> None:
+    assert read(TEXT.encode(encoding), reading=Reading(encoding=encoding[:6])) == read(TEXT)
+
+
 def test_the_encoding_is_part_of_the_description() -> None:
     assert (
         "CSV, in cp1251, id"

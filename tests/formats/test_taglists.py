@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagdb.formats.rows import Reason, Unfit
-from tagdb.formats.taglists import MAX_TAG_LENGTH, MAX_TAGS, TagStyle, single_tag, style_of, tag_list
+from tagdb.formats.taglists import MAX_TAG_LENGTH, MAX_TAGS, TagStyle, single_tag, style_of, tag_list, tags_between
 
 REAL = [
     "c#",
@@ -36,7 +36,7 @@ WRITERS: dict[TagStyle, Callable[[list[str]], str]] = {
 tag_names = st.one_of(
     st.sampled_from(REAL),
     st.text(st.characters(categories=["L", "N"], include_characters="+#.-'"), min_size=1, max_size=30).filter(
-        lambda tag: not tag.startswith("'") and tag.upper() != "NULL"
+        lambda tag: not tag.startswith("'") and tag != "NULL"
     ),
 )
 
@@ -72,9 +72,31 @@ def test_json_reads_like_a_python_list(tags: list[str]) -> None:
         ("[ 'a' , \"b\", ]", ["a", "b"]),
         ("b a b a", ["b", "a"]),
         ("<b><a><b>", ["b", "a"]),
+        ("python;list;reverse", ["python", "list", "reverse"]),
+        ("python ; list;", ["python", "list"]),
+        (";;", []),
+        ("&lt;c#&gt;&lt;.net&gt;", ["c#", ".net"]),
+        ("&#60;c#&#x3e;", ["c#"]),
+        ("&amp;lt;c#&amp;gt;", ["c#"]),
+        ("r&amp;d, c#", ["r&d", "c#"]),
+        ("{}", []),
+        ("{c#,.net}", ["c#", ".net"]),
+        ('{"machine learning", NULL,"NULL",null}', ["machine learning", "NULL", "null"]),
+        ("{'python', 'list'}", ["python", "list"]),
+        ("('python', 'list')", ["python", "list"]),
+        ("('python',)", ["python"]),
+        ("['machine learning', \"it's\"]", ["machine learning", "it's"]),
+        ('["machine\\n  learning"]', ["machine learning"]),
+        ('["\\ud55c", "b"]', ["\ud55c", "b"]),
+        ('"machine learning","nlp"', ["machine learning", "nlp"]),
+        ('"a";b', ["a", "b"]),
+        ("'a', 'b'", ["a", "b"]),
+        ("std::chrono::duration", ["std::chrono::duration"]),
+        ("http://a/b", ["http://a/b"]),
+        ("tcp/ip lang:python", ["tcp/ip", "lang:python"]),
     ],
 )
-def test_blanks_and_repeats_make_no_tags(field: str, tags: list[str]) -> None:
+def test_each_way_to_write_tags_is_read(field: str, tags: list[str]) -> None:
     assert tag_list(field) == tags
 
 
@@ -98,6 +120,23 @@ def test_blanks_and_repeats_make_no_tags(field: str, tags: list[str]) -> None:
         "[",
         "['a', ['b']]",
         "a b,c",
+        "machine learning;data science",
+        "machine learning | nlp",
+        "a;b,c",
+        "a|b;c",
+        "python/list/reverse",
+        "python:list:reverse",
+        "python&list&reverse",
+        "python、list、reverse",
+        "&lt;c#&gt;&lt;.net",
+        "{a b,c}",
+        "{a,{b}}",
+        "{a,b",
+        "{'a': 1}",
+        "('a', b)",
+        '["a", null]',
+        '["a\\"b"]',
+        '"a","b\\n"',
         '"quoted"',
         "back\\slash",
         "bell\x07",
@@ -123,9 +162,38 @@ def test_length_and_number_of_tags_have_an_exact_limit(style: TagStyle) -> None:
         tag_list(WRITERS[style]([*most, "one-more"]))
 
 
+@given(
+    st.lists(st.text(st.characters(categories=["L", "N"], include_characters="+#.- '/:&"), min_size=1), max_size=8),
+    st.sampled_from([",", ";", " | ", "\t", "~", "::=", ", "]),
+)
+def test_between_separators_that_are_named_tags_hold_what_they_hold(tags: list[str], separator: str) -> None:
+    whole = list(dict.fromkeys(" ".join(tag.split()) for tag in tags if tag.strip()))
+    if separator == "\t":
+        whole = list(dict.fromkeys(" ".join(tags).split()))
+    assert tags_between(separator)(separator.join(tags)) == whole
+
+
+def test_named_separators_leave_no_long_tag() -> None:
+    assert tags_between(",")("<c#><.net>") == ["c#", ".net"]
+    assert tags_between(",")("['a b', 'c']") == ["a b", "c"]
+    assert tags_between("/")("ui/ux") == ["ui", "ux"]
+    assert tags_between(" ")("a  b\tc") == ["a", "b", "c"]
+    for field in ("a;b", "a|b", '"a"', "a\x07"):
+        with pytest.raises(Unfit):
+            tags_between(",")(field)
+
+
 def test_a_field_for_one_tag_holds_exactly_one() -> None:
     assert single_tag(" asp.net-mvc ") == "asp.net-mvc"
-    for field, reason in [("", Reason.NO_TAG), (" ", Reason.NO_TAG), ("a b", Reason.NOT_A_TAG_LIST)]:
+    assert single_tag("a/b/c") == "a/b/c"
+    assert single_tag("<c#>") == "c#"
+    assert single_tag(" machine learning ", tags_between(";")) == "machine learning"
+    for field, reason in [
+        ("", Reason.NO_TAG),
+        (" ", Reason.NO_TAG),
+        ("a;b", Reason.NOT_A_TAG_LIST),
+        ("a b", Reason.NOT_A_TAG_LIST),
+    ]:
         with pytest.raises(Unfit) as unfit:
             single_tag(field)
         assert unfit.value.reason is reason

@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tagdb.errors import TagdbError
@@ -17,7 +17,7 @@ from tests.formats.reading import read, tags_by_question
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "gb18030", "cp1251", "latin-1", "ascii"]
 BY_NUMBER = Columns(id="1", title="2", tags="3", label="4")
 
-letters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+letters = st.characters(exclude_categories=["Cs", "Cc"])
 texts = st.text(st.one_of(st.sampled_from("\"',;|\t^ \r\n<>&\\7"), letters), max_size=12)
 plain_texts = st.text("\"' abcж,;|&", max_size=8)
 tag_names = st.sampled_from(["c#", "c++", ".net", "node.js", "null", "한국어"])
@@ -54,6 +54,9 @@ def test_what_is_written_is_read_or_is_a_bad_row(
     style: str,
     has_header: bool,
 ) -> None:
+    assume(delimiter.encode(encoding, "replace").decode(encoding) == delimiter)
+    if quoting == csv.QUOTE_MINIMAL:  # by which Python encloses no carriage return
+        table = [(title.replace("\r", ""), tags, label.replace("\r", "")) for title, tags, label in table]
     if line_end == "\r":  # among which a line feed would be another end, and a carriage return too early a one
         ends = {10: " ", 13: " "}
         table = [(title.translate(ends), tags, label.translate(ends)) for title, tags, label in table]

@@ -192,7 +192,7 @@ def test_tables_made_by_an_import_have_their_keys(imports: Imports, text: str) -
 
 
 def test_questions_and_then_their_tags_fill_new_tables(imports: Imports) -> None:
-    questions = imports.file("questions.csv", "Id,CreationDate\n2,\n1,2020-01-01\n")
+    questions = imports.file("questions.csv", "Id,CreationDate,ClosedDate\n2,,NA\n1,2020-01-01,NA\n")
     tags = imports.file("question_tags.csv", "Id,Tag\n1,b\n2,x\n1,a\n1,b\n")
     more = imports.file("more.csv", "id,title,tags\n3,t,c\n1,u,a\n")
     result = imports.run([questions, tags, more])
