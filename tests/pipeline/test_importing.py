@@ -56,6 +56,11 @@ def test_titles_labels_and_times_arrive_as_they_are(imports: Imports) -> None:
     assert imports.questions() == {7: ("A <b>", "1", None), 8: (None, "0", "2014-01-02 03:04:05+00")}
 
 
+def test_tags_may_hold_blanks(imports: Imports) -> None:
+    imports.load("id,tags\n1,\"['machine learning', 'c#']\"\n2,a b\n")
+    assert imports.tags() == {1: ["machine learning", "c#"], 2: ["a", "b"]}
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_pair_of_files_may_come_in_either_order_together_or_apart(imports: Imports, order: int) -> None:
     files = [imports.file("questions.csv", QUESTIONS_CSV), imports.file("question_tags.csv", TAGS_CSV)][::order]
