@@ -64,13 +64,18 @@ class Meaning:
         return not texts or any(instant(text, day_first=self.day_first) for text in texts)
 
 
-def meaning_of(sample: Sequence[Fields], reading: Reading, *, escapes: bool = False) -> Meaning:
-    """What the texts of a file mean whose first records are these."""
+def meaning_of(
+    sample: Sequence[Fields], reading: Reading, *, escapes: bool = False, from_html: bool = False
+) -> Meaning:
+    """What the texts of a file mean whose first records are these.
+
+    With `from_html` titles are known to come as HTML, unless they show that somebody has changed that.
+    """
     _, titles, tags, _, created, _ = zip(*sample, strict=True) if sample else [()] * len(PARTS)
     return Meaning(
         tags_of=tags_between(reading.tags_separator) if reading.tags_separator else tag_list,
         missing=_missing(reading.null_words),
-        html=_are_html(titles, tags) if reading.html is None else reading.html,
+        html=_are_html(titles, tags, from_html) if reading.html is None else reading.html,
         escapes=escapes,
         day_first=order_in(created) if reading.day_first is None else reading.day_first,
     )
@@ -86,10 +91,10 @@ def as_written(reading: Reading) -> Meaning:
     )
 
 
-def _are_html(titles: Sequence[str], tags: Sequence[str]) -> bool:
+def _are_html(titles: Sequence[str], tags: Sequence[str], expected: bool) -> bool:
     """Whether titles have the entities of an HTML page, and nothing that would have been made one."""
     if any(map(_RAW_IN_HTML.search, titles)):
         return False
-    if any(map(_HTML.search, titles)):
+    if expected or any(map(_HTML.search, titles)):
         return True
     return any("&" in title for title in titles) and any(map(_ENTITY_FOR_ANGLE.match, tags))

@@ -107,13 +107,19 @@ def read_head(
 
 def describe(source: Source, head: TableHead, shape: str, meaning: Meaning, encoding: str | None) -> str:
     """One line for a person: what kind of file it is, and which column is what."""
-    layout, dialect = head.layout, head.dialect
+    dialect = head.dialect
     kind = _KINDS[shape] + _DELIMITERS.get(dialect.delimiter, f" separated by {dialect.delimiter!r}")
-    phrases = [kind + ", gzip" * source.compressed]
+    phrases = [source.packed(kind)]
     phrases += [f"in {encoding}"] if encoding else []
     phrases += ["escaped as by COPY"] if dialect.escapes else []
     phrases += ["its quotes are text"] if dialect.quotes is Quotes.TEXT and not dialect.escapes else []
-    phrases += ["ids by row number"] if layout.rows_numbered else []
+    tags = _sample_style(head, meaning) if "tags" in head.layout.parts else ""
+    return f"{source.name}: {', '.join([*phrases, *part_phrases(head.layout, meaning, tags)])}"
+
+
+def part_phrases(layout: Layout, meaning: Meaning, tags_written: str) -> list[str]:
+    """For a person: which column is what, and how tags are written where it is known."""
+    phrases = ["ids by row number"] if layout.rows_numbered else []
     for part, place in layout.parts.items():
         column = repr(layout.header[place]) if layout.header[place].strip() else "the unnamed first column"
         if part == "post_type":
@@ -125,8 +131,8 @@ def describe(source: Source, head: TableHead, shape: str, meaning: Meaning, enco
         elif layout.one_tag_per_row:
             phrases.append(f"one tag a row from {column}")
         else:
-            phrases.append(f"tags from {column} {_sample_style(head, meaning)}".rstrip())
-    return f"{source.name}: {', '.join(phrases)}"
+            phrases.append(f"tags from {column} {tags_written}".rstrip())
+    return phrases
 
 
 def sample_of_parts(head: TableHead, pick: Callable[[list[str], int], Fields]) -> list[Fields]:

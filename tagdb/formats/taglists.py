@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -97,6 +97,17 @@ def tags_between(separator: str) -> Callable[[str], list[str]]:
         return _checked(_nonempty(pattern.split(text)))
 
     return split
+
+
+def as_field(tags: Sequence[str], *, between_blanks: bool = True) -> str:
+    """The field that `tag_list` reads as these texts, be they tags or not; `between_blanks` where it is read by that.
+
+    What `tags_between` gives reads the field too, unless it is `between_blanks`.
+    """
+    field = " ".join(tags)
+    if between_blanks and _BEYOND_TAGS_AND_BLANKS.search(field) is None and field.split() == tags:
+        return field
+    return json.dumps(tags, ensure_ascii=False)
 
 
 def single_tag(text: str, tags_of: Callable[[str], list[str]] = tag_list) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from tagdb.errors import TagdbError
+from tagdb.errors import InputRefused, TagdbError
 from tagdb.formats import Recognised, Rows, open_source, recognise
 from tagdb.formats.rows import TAG_SEPARATOR
 
@@ -32,6 +33,29 @@ def refusal(content: bytes | str, **options: Any) -> str:
         read(content, **options)
     assert refused.value.hint
     return f"{refused.value} | {refused.value.hint}"
+
+
+def read_or_refused(content: bytes | str, **options: Any) -> Rows | None:
+    """All of a file's batches as one, None where the file is refused."""
+    try:
+        return read(content, **options)
+    except InputRefused as refused:
+        if not refused.hint:
+            raise
+        return None
+
+
+def peak_of_reading(content: bytes) -> int:
+    """The most memory that reading a file takes beside its own bytes, when its batches are dropped."""
+    stream = io.BytesIO(content)
+    tracemalloc.start()
+    try:
+        with open_source("-", stdin=stream) as source:
+            for _ in recognise(source, batch_records=100):
+                pass
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def merged(batches: Iterable[Rows]) -> Rows:
