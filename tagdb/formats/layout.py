@@ -11,7 +11,7 @@ from tagdb.formats import dumps
 from tagdb.formats.rows import NO_COLUMN, ROW_NUMBER, Columns, excerpt
 
 KNOWN_SHAPES: Final = (
-    "known are CSV and TSV with columns for id and tags (or name them: --id-column, --tags-column), "
+    "known are CSV, TSV, JSON and Parquet with columns for id and tags (or name them: --id-column, --tags-column), "
     "StackLite's files, Data Explorer exports and a data dump's Posts.xml"
 )
 

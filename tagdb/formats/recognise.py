@@ -8,9 +8,12 @@ from typing import Final
 
 from tagdb.errors import InputRefused, UsageError
 from tagdb.formats import dumps
+from tagdb.formats.compression import argument, compression_of
 from tagdb.formats.encodings import decode, require_text
+from tagdb.formats.jsonrecords import JSON, JSON_LINES, is_json, recognise_json
 from tagdb.formats.layout import KNOWN_SHAPES, plain_name, refuse_dump
 from tagdb.formats.meaning import Meaning, as_written, meaning_of
+from tagdb.formats.parquetsigns import PARQUET, is_parquet
 from tagdb.formats.postsxml import ROOT, post_records
 from tagdb.formats.reader import BATCH_RECORDS, Reader
 from tagdb.formats.rows import Columns, Reading, Recognised, Record, excerpt
@@ -19,26 +22,19 @@ from tagdb.formats.tablehead import TABLE_FORMATS, describe, read_head, sample_o
 from tagdb.formats.tables import field_picker, table_records
 
 POSTS_XML: Final = "posts-xml"
-FORMATS: Final = (*TABLE_FORMATS, POSTS_XML)
+FORMATS: Final = (*TABLE_FORMATS, POSTS_XML, JSON, JSON_LINES, PARQUET)
 
+_NO_TABLES: Final = {POSTS_XML: "XML", JSON: "JSON", JSON_LINES: "JSON", PARQUET: "Parquet"}
 _WITHOUT_FORMAT = "leave --format out to have the file recognised"
-_UNPACK = "unpack it first; a single .gz is read as it is"
 _FOREIGN: Final[tuple[tuple[re.Pattern[bytes], str, str], ...]] = tuple(
     (re.compile(pattern, re.DOTALL), what, hint)
     for pattern, what, hint in (
         (rb"\s*\Z", "empty", KNOWN_SHAPES),
         (rb".\0.\0|\0.\0.", "UTF-16 text", "name its encoding: --encoding utf-16-le, or utf-16-be"),
-        (rb"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
-        (rb"PK[\x03\x05]", "a ZIP archive", _UNPACK),
-        (rb"BZh[1-9]", "a bzip2 file", _UNPACK),
-        (rb"\xfd7zXZ\0", "an xz file", _UNPACK),
-        (rb"\x28\xb5\x2f\xfd", "a Zstandard file", _UNPACK),
-        (rb"\x1f\x8b", "gzip inside gzip", _UNPACK),
-        (rb".{257}ustar", "a tar archive", _UNPACK),
+        (rb"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it: 7z e -so {file} Posts.xml | tagdb import -"),
+        (rb".{257}ustar", "a tar archive", "unpack it: tar -xOf {file} MEMBER | tagdb import -"),
         (rb"%PDF", "a PDF", KNOWN_SHAPES),
-        (rb"PAR1", "a Parquet file", KNOWN_SHAPES),
         (rb"SQLite format 3\0", "an SQLite database", KNOWN_SHAPES),
-        (rb"\s*[\[{]", "JSON", KNOWN_SHAPES),
         (rb"\s*(?:<!--.*?-->\s*)?<(?i:!doctype html|html|head|body)", "an HTML page", KNOWN_SHAPES),
         (rb"[^\n]*[\0-\x08\x0e-\x1f]", "binary data", KNOWN_SHAPES),
     )
@@ -78,16 +74,7 @@ def recognise(
     """
     if format is not None and format not in FORMATS:
         raise UsageError(f"no format is called {format!r}", hint=f"the formats are {', '.join(FORMATS)}")
-    columns, reading = columns or Columns(), reading or Reading()
-    encoding = decode(source, reading.encoding)
-    _refuse_foreign(source)
-    if source.head.lstrip().startswith(b"<"):
-        recognised, records = _recognise_posts(source, format, columns, encoding)
-        meaning = as_written(reading)
-    elif format == POSTS_XML:
-        raise InputRefused(f"{source.name} is not XML; it begins with: {excerpt(source.head)}", hint=_WITHOUT_FORMAT)
-    else:
-        recognised, records, meaning = _recognise_table(source, format, columns, reading, encoding)
+    recognised, records, meaning = _recognise(source, format, columns or Columns(), reading or Reading())
     return Reader(
         source.name,
         recognised,
@@ -99,10 +86,55 @@ def recognise(
     )
 
 
+def _recognise(
+    source: Source, forced: str | None, columns: Columns, reading: Reading
+) -> tuple[Recognised, Iterator[Record], Meaning]:
+    _refuse_packed(source)
+    if is_parquet(source.head):
+        from tagdb.formats.parquetrecords import recognise_parquet
+
+        _require_format(source, forced, "Parquet", PARQUET)
+        return recognise_parquet(source, columns, reading)
+    encoding = decode(source, reading.encoding)
+    if is_json(source.head):
+        _require_format(source, forced, "JSON", JSON, JSON_LINES)
+        return recognise_json(source, forced, columns, reading, encoding)
+    _refuse_foreign(source)
+    if source.head.lstrip().startswith(b"<"):
+        return *_recognise_posts(source, forced, columns, encoding), as_written(reading)
+    if forced in _NO_TABLES:
+        raise InputRefused(
+            f"{source.name} is not {_NO_TABLES[forced]}; it begins with: {excerpt(source.head)}", hint=_WITHOUT_FORMAT
+        )
+    return _recognise_table(source, forced, columns, reading, encoding)
+
+
+def _require_format(source: Source, forced: str | None, what: str, *formats: str) -> None:
+    if forced not in (None, *formats):
+        raise InputRefused(f"{source.name} is {what}, not {forced}", hint=_WITHOUT_FORMAT)
+
+
+def _refuse_packed(source: Source) -> None:
+    """Refuse what is damaged before its first byte, or packed more than once."""
+    if source.compression is None:
+        return
+    name = source.compression.name
+    if source.cut_short and not source.head:
+        raise InputRefused(
+            f"{source.name} is a file of {name} that is damaged or cut short", hint="fetch or write it again"
+        )
+    inner = compression_of(source.head)
+    if inner is not None:
+        raise InputRefused(
+            f"{source.name} is {inner.name} inside {name}",
+            hint=f"unpack it once: {source.compression.command} {argument(source.name)} | tagdb import -",
+        )
+
+
 def _refuse_foreign(source: Source) -> None:
     for pattern, what, hint in _FOREIGN:
         if pattern.match(source.head):
-            raise InputRefused(f"{source.name} is {what}", hint=hint)
+            raise InputRefused(f"{source.name} is {what}", hint=hint.replace("{file}", argument(source.name)))
 
 
 def _recognise_table(
@@ -135,7 +167,7 @@ def _recognise_posts(
         raise InputRefused(f"{source.name} is XML, and XML has no columns", hint="leave the --…-column options out")
     if encoding is None:
         _refuse_encoding(source)
-    kind = "data dump's Posts.xml" + ", gzip" * source.compressed
+    kind = source.packed("data dump's Posts.xml")
     description = f"{source.name}: {kind}, id, title, tags and created_at of its questions (PostTypeId 1)"
     provides = frozenset({"question", "title", "tags", "created_at"})
     return Recognised(POSTS_XML, source.compressed, description, provides), post_records(source)
