@@ -7,7 +7,7 @@ TagdbError                 1
 │   ├── SchemaMismatch
 │   └── EmbedderUnavailable
 │       └── WeightsError   a file of weights or options is damaged or of another shape
-├── CheckFailed            4   `status --check` found work left, or sync a mass of questions gone
+├── CheckFailed            4   `status --check` found work left, or a mass of questions would go
 ├── Busy                   5   another tagdb is at work on the database
 ├── Stopped            130, 143 a signal asked to stop
 ├── InputRefused           1   a file, a row or a text cannot be taken

@@ -11,6 +11,7 @@ CREATE TEMP TABLE staged_tag (question_id bigint, place bigint, tag text);
 CREATE TEMP TABLE listed_question (id bigint, title text, label text, created_at timestamptz, tags text);
 CREATE TEMP TABLE incoming_tag (question_id bigint, position smallint, tag text);
 CREATE TEMP TABLE imported_question (id bigint PRIMARY KEY);
+CREATE TEMP TABLE absent_question (id bigint);
 CREATE TEMP VIEW listed_tag AS
 SELECT id AS question_id, (generate_subscripts(tags, 1) - 1)::smallint AS position, unnest(tags) AS tag
 FROM (SELECT id, string_to_array(tags, E'\x1f') AS tags FROM listed_question OFFSET 0) l
@@ -64,6 +65,32 @@ SELECT DISTINCT ON (id) id, title, label, created_at, tags FROM staged_question 
 -- The same for a file that has only tags.
 INSERT INTO listed_question (id) SELECT DISTINCT question_id FROM staged_tag
 
+-- name: note_absent
+-- Questions that tags came for before, or without, the questions themselves.
+INSERT INTO absent_question
+SELECT id FROM listed_question l WHERE NOT EXISTS (SELECT FROM questions q WHERE q.id = l.id)
+
+-- name: count_absent
+SELECT count(DISTINCT id) FROM absent_question a WHERE NOT EXISTS (SELECT FROM questions q WHERE q.id = a.id)
+
+-- name: first_staged
+-- The questions that a file begins with.
+SELECT id
+FROM (SELECT id, place FROM staged_question UNION ALL SELECT question_id, place FROM staged_tag) s
+GROUP BY id
+ORDER BY min(place)
+LIMIT :rows
+
+-- name: show_rows
+SELECT i.id, q.title, q.label, q.created_at, ARRAY(
+    SELECT t.tag::text FROM tags t WHERE t.question_id = i.id ORDER BY t.position) AS tags
+FROM unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS i (id, place)
+LEFT JOIN questions q ON q.id = i.id
+ORDER BY i.place
+
+-- name: count_questions
+SELECT count(*) FROM questions
+
 -- name: analyze_staging
 ANALYZE listed_question;
 ANALYZE staged_tag
@@ -75,17 +102,23 @@ INSERT INTO questions (id, title, label, created_at) SELECT id, title, label, cr
 INSERT INTO tags (question_id, position, tag) SELECT question_id, position, tag FROM listed_tag
 
 -- name: merge_questions
--- Adds and updates; a column that the file does not have keeps what is there.
+-- Adds and updates; a column that the file does not have keeps what is there, and so does a time where times of the
+-- file cannot be read.
 WITH written AS (
     INSERT INTO questions AS q (id, title, label, created_at)
     SELECT id, title, label, created_at FROM listed_question ORDER BY id
     ON CONFLICT (id) DO UPDATE SET
         title = CASE WHEN :has_title THEN EXCLUDED.title ELSE q.title END,
         label = CASE WHEN :has_label THEN EXCLUDED.label ELSE q.label END,
-        created_at = CASE WHEN :has_created_at THEN EXCLUDED.created_at ELSE q.created_at END
+        created_at = CASE
+            WHEN NOT :has_created_at THEN q.created_at
+            WHEN :keeps_created_at THEN coalesce(EXCLUDED.created_at, q.created_at)
+            ELSE EXCLUDED.created_at
+        END
     WHERE (:has_title AND q.title IS DISTINCT FROM EXCLUDED.title)
         OR (:has_label AND q.label IS DISTINCT FROM EXCLUDED.label)
-        OR (:has_created_at AND q.created_at IS DISTINCT FROM EXCLUDED.created_at)
+        OR (:has_created_at AND q.created_at IS DISTINCT FROM EXCLUDED.created_at
+            AND NOT (:keeps_created_at AND EXCLUDED.created_at IS NULL))
     RETURNING q.xmax = 0 AS added
 )
 SELECT

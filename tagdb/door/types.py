@@ -15,7 +15,7 @@ from tagdb.pipeline.embedders.adding import Added
 from tagdb.pipeline.embedders.pretraining import PretrainResult
 from tagdb.pipeline.embedders.registry import KnownEmbedder
 from tagdb.pipeline.embedders.verifying import Verified
-from tagdb.pipeline.importing import ImportResult
+from tagdb.pipeline.importing import ImportedRow, ImportResult
 from tagdb.pipeline.learning.classifiers import Deletion, StoredClassifier
 from tagdb.pipeline.learning.predict import PredictResult
 from tagdb.pipeline.planning import Plan
@@ -34,6 +34,7 @@ __all__ = [
     "Examination",
     "Finding",
     "ImportResult",
+    "ImportedRow",
     "IndexStatus",
     "KnownEmbedder",
     "Lifted",

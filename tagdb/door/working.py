@@ -36,19 +36,37 @@ class Working(Opened):
         tags_column: str | None = None,
         label_column: str | None = None,
         created_column: str | None = None,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        header: bool = True,
+        quotes: bool | None = None,
+        tags_separator: str | None = None,
+        null_words: Sequence[str] | None = None,
+        html: bool | None = None,
+        day_first: bool | None = None,
         replace: bool = False,
+        confirmed: bool = False,
         strict: bool = False,
+        dry_run: bool = False,
     ) -> ImportResult:
         """Add and update questions and tags from files, all of them or nothing; rows that are `bad` are left out.
 
+        How a file is written is recognised where nothing says it; `null_words` are the words that mean "missing",
+        and () keeps every word. With `dry_run` nothing is written, and the result says what would be.
+
         Raises
         ------
+        CheckFailed : with `replace`, more than half of the questions would be removed, and that they may is not
+            `confirmed`; nothing was changed
         InputRefused : a file is of an unknown shape, or has a bad row (with `strict` or `replace`); nothing was changed
+        UsageError : an option makes no sense
         """
         from tagdb.pipeline import importing
 
         named = [files] if isinstance(files, str | os.PathLike) else files
         columns = importing.Columns(id_column, title_column, tags_column, label_column, created_column)
+        words = None if null_words is None else tuple(null_words)
+        reading = importing.Reading(delimiter, encoding, header, quotes, tags_separator, words, html, day_first)
         with self._at_work() as database:
             return importing.import_files(
                 database,
@@ -56,8 +74,11 @@ class Working(Opened):
                 self._reporter,
                 format=format,
                 columns=columns,
+                reading=reading,
                 strict=strict,
                 replace=replace,
+                confirmed=confirmed,
+                dry_run=dry_run,
             )
 
     def sync(

@@ -3,35 +3,52 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from tagdb import formats
 from tagdb.db import copy, sourceviews, usertables
-from tagdb.db.connection import Database, Session, quote_identifier
-from tagdb.errors import InputRefused, Unavailable
-from tagdb.formats import FORMATS, Columns
+from tagdb.db.connection import Database, Session
+from tagdb.errors import CheckFailed, InputRefused
+from tagdb.formats import FORMATS, Columns, Reading
 from tagdb.models import Progress, Reporter
+from tagdb.pipeline.running import receiving
 from tagdb.pipeline.running.locking import exclusive
 from tagdb.pipeline.running.recording import Counts, recorded
+from tagdb.pipeline.running.stopping import ending_on_sigterm
 
-__all__ = ["FORMATS", "Columns", "ImportResult", "import_files"]
+__all__ = ["FORMATS", "Columns", "ImportResult", "ImportedRow", "Reading", "import_files"]
 
 _SHOWN_BAD_ROWS = 10
+_SHOWN_ROWS = 5
 _QUESTION_COLUMNS = ("id", "place", "title", "label", "created_at", "tags")
-_TABLES = {
-    "questions": (("id",), ("title", "label", "created_at")),
-    "tags": (("question_id", "position"), ("tag",)),
-}
-"""The user's tables: the columns of their keys, and the others that an import writes."""
+
+
+@dataclass(frozen=True)
+class ImportedRow:
+    """A question as an import stores it; of one that came with tags alone and is not here, only these are known."""
+
+    id: int
+    title: str | None
+    label: str | None
+    created_at: datetime | None
+    tags: list[str]
 
 
 @dataclass
 class ImportResult:
     """What an import found in the files and changed in the tables.
 
-    Every record is a question, a row of a tags file, `skipped` or `bad`; `bad_examples` are the first few of the bad.
+    Every record is a question, a row of a tags file, `skipped` or `bad`; `bad_examples` are the first few of the bad,
+    and `advice` what may make good ones of them. `recognised` says what each file was taken for, and `notes` what its
+    optional columns lack. Tags came for `absent` questions that are not in the table.
+
+    With `dry_run` nothing was changed: the counts are of what would be, `first_rows` of how it would look, and
+    `refused` says why the import would do none of it until it is confirmed.
     """
 
     records: int = 0
@@ -41,9 +58,16 @@ class ImportResult:
     removed: int = 0
     tags_added: int = 0
     tags_removed: int = 0
+    absent: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     bad: dict[str, int] = field(default_factory=dict)
     bad_examples: list[str] = field(default_factory=list)
+    advice: list[str] = field(default_factory=list)
+    recognised: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    dry_run: bool = False
+    refused: str | None = None
+    first_rows: list[ImportedRow] = field(default_factory=list)
 
 
 def import_files(
@@ -53,91 +77,105 @@ def import_files(
     *,
     format: str | None = None,  # noqa: A002
     columns: Columns | None = None,
+    reading: Reading | None = None,
     strict: bool = False,
     replace: bool = False,
+    confirmed: bool = False,
+    dry_run: bool = False,
     recorded_as: str = "import",
 ) -> ImportResult:
     """Add and update the questions and tags that `files` speak of; with `replace`, remove those they do not.
 
-    All files together are one transaction: whatever goes wrong, the tables stay as they were.
+    All files together are one transaction: whatever goes wrong, the tables stay as they were. With `dry_run` it is
+    taken back.
 
     Raises
     ------
+    CheckFailed : more than half of the questions would be removed, and they may not unless that is `confirmed`;
+        nothing was changed
     InputRefused : a file is of an unknown shape, or has a bad row (with `strict` or `replace`), or a table cannot
         take its rows; nothing was changed
     """
-    result = ImportResult()
+    result = ImportResult(dry_run=dry_run)
     args = {
         "files": [Path(name).name for name in files],
         "format": format,
         "strict": strict,
         "replace": replace,
     }
-    with database.session() as session, exclusive(session), recorded(session, recorded_as, args) as counts:
+    with database.session() as session, exclusive(session):
         usertables.require_user_tables(session)
         session.execute("importing.create_staging")
-        with session.transaction():
-            made = _make_tables(session)
-            empty = set(made)
+        with _rehearsed(session) if dry_run else _done(session, recorded_as, args, result, replace=replace):
+            made = receiving.make_tables(session)
+            empty, first = set(made), list[int]()
             for name in files:
                 with formats.open_source(name) as opened:
                     reader = formats.recognise(
-                        opened, format=format, columns=columns, strict=strict, codec=session.codec
+                        opened, format=format, columns=columns, reading=reading, strict=strict, codec=session.codec
                     )
                     reporter.say(reader.recognised.description)
+                    result.recognised.append(reader.recognised.description)
                     with reporter.step(f"reading {opened.name}", opened.size_bytes, "bytes") as progress:
-                        _stage(session, opened, reader, result, progress)
+                        notes = _stage(session, opened, reader, result, progress)
+                    _say_notes(opened.name, notes, result, reporter)
+                    if dry_run and not first:
+                        first = [row.id for row in session.rows("importing.first_staged", rows=_SHOWN_ROWS)]
                     with reporter.step("writing questions and tags"):
-                        _merge(session, reader.recognised.provides, empty, result)
+                        _merge(session, reader.recognised.provides, empty, result, has_unread=bool(notes.unread))
                 if replace:
                     session.execute("importing.note_imported")
                 session.execute("importing.empty_staging")
+            result.absent = session.scalar("importing.count_absent")
+            if result.absent:
+                reporter.say(f"tags of {result.absent:,} questions that are not here")
             if replace:
-                _remove_missing(session, result)
+                _remove_missing(session, result, confirmed=confirmed)
             for table in sorted(empty):
                 _add_key(session, table, empty)
             if "tags" in made:
                 session.execute("importing.create_tags_index")
+            result.first_rows = _rows(session, first)
+    return result
+
+
+@contextmanager
+def _done(
+    session: Session, command: str, args: Mapping[str, Any], result: ImportResult, *, replace: bool
+) -> Iterator[None]:
+    """Do what is inside as one transaction, and keep a record of it."""
+    with recorded(session, command, args) as counts:
+        with session.transaction():
+            yield
             wanted_gone = _count_wanted_gone(session, replace=replace)
         session.execute("importing.analyze")
         _count(counts, result)
         counts.detail["wanted_gone"] = wanted_gone
-    return result
 
 
-def _make_tables(session: Session) -> set[str]:
-    """Create those of the user's tables that are absent, and return their names; the others have to take the rows."""
-    names = {table: usertables.imported_table(session, table) for table in _TABLES}
-    absent = {table for table in _TABLES if not session.rows("source.user_columns", table_name=names[table])}
-    for table in _TABLES.keys() - absent:
-        _require_writable(session, table, names[table])
-    schema = session.scalar("source.user_schema") if session.is_default else session.schema
-    if absent and schema is None:
-        raise Unavailable(
-            "the search path names no schema for your tables",
-            hint="PGOPTIONS='-c search_path=public' tagdb import …",
-        )
-    for table in absent:
-        session.run_script(session.script(f"importing.create_{table}", schema=quote_identifier(schema)))
-    if not session.is_default:
-        session.execute("session.find_own_tables")
-    return absent
+@contextmanager
+def _rehearsed(session: Session) -> Iterator[None]:
+    """Do what is inside, and take it back; a signal ends it as it does an import."""
+    with ending_on_sigterm(), session.rehearsal():
+        yield
 
 
-def _require_writable(session: Session, table: str, name: str) -> None:
-    columns = {row.name for row in session.rows("source.user_columns", table_name=name)}
-    key, others = _TABLES[table]
-    hint = "import into another database or schema: PGOPTIONS='-c search_path=mine' tagdb import …"
-    if missing := [name for name in (*key, *others) if name not in columns]:
-        raise InputRefused(f"the table {table} here has no column {missing[0]} to import into", hint=hint)
-    if not session.scalar("importing.is_key", table_name=name, columns=sorted(key)):
-        raise InputRefused(f"the table {table} here has no unique key on {', '.join(key)}", hint=hint)
+def _rows(session: Session, ids: list[int]) -> list[ImportedRow]:
+    rows = session.rows("importing.show_rows", ids=ids) if ids else []
+    return [ImportedRow(row.id, row.title, row.label, row.created_at, row.tags) for row in rows]
+
+
+def _say_notes(name: str, notes: formats.Notes, result: ImportResult, reporter: Reporter) -> None:
+    for line in notes.lines():
+        result.notes.append(f"{name}: {line}")
+        reporter.say(result.notes[-1])
 
 
 def _stage(
     session: Session, opened: formats.Source, reader: formats.Reader, result: ImportResult, progress: Progress
-) -> None:
-    """COPY the batches of one file into the staging tables."""
+) -> formats.Notes:
+    """COPY the batches of one file into the staging tables, and return what is to be said of its values."""
+    notes = formats.Notes()
     cursor, position, bad, skipped = (
         session.cursor(),
         0,
@@ -149,6 +187,7 @@ def _stage(
             columns = [*zip(*rows.questions, strict=True), rows.tag_lists]
             copy.copy_text_columns_in(cursor, "staged_question", _QUESTION_COLUMNS, columns)
         copy.copy_text_in(cursor, "staged_tag", ("question_id", "place", "tag"), rows.tags)
+        notes.add(rows)
         result.records += rows.read
         skipped.update(rows.skipped)
         bad.update(row.reason for row in rows.bad)
@@ -157,18 +196,25 @@ def _stage(
         progress.advance(opened.bytes_read - position)
         position = opened.bytes_read
     result.bad, result.skipped = dict(bad), dict(skipped)
+    result.advice = formats.advice([formats.Reason(reason) for reason in bad])
+    return notes
 
 
-def _merge(session: Session, provides: frozenset[str], empty: set[str], result: ImportResult) -> None:
+def _merge(
+    session: Session, provides: frozenset[str], empty: set[str], result: ImportResult, *, has_unread: bool
+) -> None:
     """Bring the user's tables to what the staging tables say; those that are new and `empty` still get their keys."""
-    session.execute("importing.list_questions" if "question" in provides else "importing.list_tagged_questions")
+    is_of_questions = "question" in provides
+    session.execute("importing.list_questions" if is_of_questions else "importing.list_tagged_questions")
     session.execute("importing.analyze_staging")
-    if "question" in provides:
+    if is_of_questions:
         if "questions" in empty:
             result.added += session.execute("importing.fill_questions")
             _add_key(session, "questions", empty)
         else:
-            _merge_questions(session, provides, result)
+            _merge_questions(session, provides, result, has_unread=has_unread)
+    else:
+        session.execute("importing.note_absent")
     if "tags" in provides:
         if "tags" in empty:
             result.tags_added += session.execute("importing.fill_tags")
@@ -183,12 +229,13 @@ def _add_key(session: Session, table: str, empty: set[str]) -> None:
     empty.remove(table)
 
 
-def _merge_questions(session: Session, provides: frozenset[str], result: ImportResult) -> None:
+def _merge_questions(session: Session, provides: frozenset[str], result: ImportResult, *, has_unread: bool) -> None:
     merged = session.row(
         "importing.merge_questions",
         has_title="title" in provides,
         has_label="label" in provides,
         has_created_at="created_at" in provides,
+        keeps_created_at=has_unread,
     )
     assert merged is not None
     result.added += merged.added
@@ -203,7 +250,7 @@ def _merge_tags(session: Session, result: ImportResult) -> None:
     result.tags_added += session.scalar("importing.insert_tags")
 
 
-def _remove_missing(session: Session, result: ImportResult) -> None:
+def _remove_missing(session: Session, result: ImportResult, *, confirmed: bool) -> None:
     """Remove what the files do not have, provided that they are whole: a bad row may be any question."""
     if result.bad:
         raise InputRefused(
@@ -215,6 +262,12 @@ def _remove_missing(session: Session, result: ImportResult) -> None:
         raise InputRefused("--replace with no question in the files would empty the tables", hint="leave out --replace")
     result.tags_removed += session.execute("importing.delete_missing_tags")
     result.removed = session.execute("importing.delete_missing_questions")
+    there = session.scalar("importing.count_questions") - result.added + result.removed
+    if confirmed or 2 * result.removed <= there:
+        return
+    result.refused = f"--replace would remove {result.removed:,} of the {there:,} questions that are here"
+    if not result.dry_run:
+        raise CheckFailed(result.refused, hint="if they shall go: tagdb import … --replace --yes; --dry-run shows more")
 
 
 def _count_wanted_gone(session: Session, *, replace: bool) -> int:

@@ -141,6 +141,7 @@ def test_replace_removes_what_the_files_do_not_have(imports: Imports) -> None:
     result = imports.run(
         [imports.file("one.csv", "id,title,tags\n1,a,x\n"), imports.file("two.csv", "id,title,tags\n4,d,w\n")],
         replace=True,
+        confirmed=True,
     )
     assert imports.questions().keys() == {1, 4}
     assert imports.tags() == {1: ["x"], 4: ["w"]}
@@ -183,7 +184,7 @@ def test_any_text_arrives_unchanged(imports: Imports, rows: dict[int, tuple[str,
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(["id", "title", "label"])
     writer.writerows((number, title, label) for number, (title, label) in rows.items())
-    result = imports.load(text.getvalue(), replace=True)
+    result = imports.load(text.getvalue(), replace=True, confirmed=True)
     assert not result.bad
     assert imports.questions() == {
         number: (title.strip() or None, label if label.strip() else None, None)

@@ -84,7 +84,7 @@ def test_newer_dump_costs_only_its_new_texts_and_equals_a_fresh_database(
     first = world.sync()
     assert (first.changes.new, first.embedded.texts) == (454, len(_texts(old)))
 
-    import_files(database, [str(DATA / "beer_2016_Posts.xml")], Silent(), replace=True)
+    import_files(database, [str(DATA / "beer_2016_Posts.xml")], Silent(), replace=True, confirmed=True)
     planned, second = world.plan(), world.sync()
     assert (second.changes.new, second.changes.gone) == (len(new.keys() - old.keys()), len(old.keys() - new.keys()))
     assert second.changes.changed == sum(old[number] != new[number] for number in old.keys() & new.keys())

@@ -39,7 +39,9 @@ def test_imports_never_mix_with_tables_of_the_users_own(
         assert session.rows_of("SELECT count(*) FROM questions", {})[0][0] == 4
     with pytest.raises(InputRefused):
         importing.import_files(database, [csv_file(tmp_path, "t", range(1, 5))], Silent())
-    replaced = importing.import_files(tickets, [csv_file(tmp_path, "t", range(3, 9))], Silent(), replace=True)
+    replaced = importing.import_files(
+        tickets, [csv_file(tmp_path, "t", range(3, 9))], Silent(), replace=True, confirmed=True
+    )
     assert (replaced.added, replaced.removed) == (4, 2)
     assert sync(tickets, Choice(), Silent()).changes.gone == 2
 

@@ -120,7 +120,7 @@ def test_mistyped_source_is_refused_with_the_choice(world: World, choice: Choice
 def test_questions_that_import_replaced_may_go(world: World, tmp_path: Path) -> None:
     file = tmp_path / "q.csv"
     file.write_text("id,tags\n9001,sql\n9002,java\n", encoding="utf-8")
-    import_files(world.database, [str(file)], Silent(), replace=True)
+    import_files(world.database, [str(file)], Silent(), replace=True, confirmed=True)
     assert world.plan().refused is None
     assert world.sync().changes.gone == N
     assert world.texts().keys() == {9001, 9002}
@@ -130,7 +130,7 @@ def test_what_import_replaced_before_allows_nothing_later(world: World, tmp_path
     file = tmp_path / "q.csv"
     rows = [f"{number},tag{number % 3}" for number in range(10_001, 10_001 + N)]
     file.write_text("\n".join(["id,tags", *rows]), encoding="utf-8")
-    import_files(world.database, [str(file)], Silent(), replace=True)
+    import_files(world.database, [str(file)], Silent(), replace=True, confirmed=True)
     world.sync()
     world.run("TRUNCATE questions")
     _refused(world)
@@ -139,7 +139,7 @@ def test_what_import_replaced_before_allows_nothing_later(world: World, tmp_path
 def _import(world: World, folder: Path, numbers: Iterable[int], *, replace: bool) -> None:
     file = folder / "q.csv"
     file.write_text("\n".join(["id,tags", *(f"{number},tag{number % 3}" for number in numbers)]), encoding="utf-8")
-    import_files(world.database, [str(file)], Silent(), replace=replace)
+    import_files(world.database, [str(file)], Silent(), replace=replace, confirmed=replace)
 
 
 def test_what_import_left_is_guarded_still(world: World, tmp_path: Path) -> None:
