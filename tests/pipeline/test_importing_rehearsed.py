@@ -74,7 +74,8 @@ def test_rehearsal_of_a_replacement_says_that_it_would_be_asked_for(imports: Imp
     imports.load(FOUR)
     planned = imports.load("id,tags\n1,x\n", replace=True, dry_run=True)
     assert planned.refused == "--replace would remove 3 of the 4 questions that are here"
-    assert (planned.removed, imports.questions().keys()) == (3, {1, 2, 3, 4})
+    assert planned.removed == 3
+    assert set(imports.questions()) == {1, 2, 3, 4}
 
 
 def test_date_that_cannot_be_read_leaves_the_stored_one(imports: Imports) -> None:
