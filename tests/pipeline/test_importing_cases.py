@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tagdb.db.connection import Database
@@ -130,3 +135,15 @@ def test_another_encoding_is_named(imports: Imports) -> None:
 def test_tags_of_questions_that_are_not_here_are_counted(imports: Imports) -> None:
     imports.load("id,title\n1,a\n")
     assert imports.run([case("tags_some_without_question.csv")]).absent == 1
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_parquet_from_a_file_and_through_a_pipe(
+    imports: Imports, monkeypatch: pytest.MonkeyPatch, *, piped: bool
+) -> None:
+    path = imports.folder / "q.parquet"
+    table = pa.table({"id": [1, 2], "title": ["a", "b"], "tags": [["x y", "z"], ["w"]]})
+    pq.write_table(table, path)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(path.read_bytes())))
+    imports.run(["-" if piped else str(path)])
+    assert imports.tags() == {1: ["x y", "z"], 2: ["w"]}
