@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from tagdb.door.asking import Asking
 from tagdb.door.reporting import Progressing
 from tagdb.door.upkeep import Upkeep
 from tagdb.door.working import Working
 
 
-class Collection(Working, Upkeep):
+class Collection(Working, Asking, Upkeep):
     """All that tagdb keeps of one source: its texts, vectors, labels and classifiers, in a schema of a database.
 
     `connect` opens one; one made by its name is opened by the first method that needs it, as `migrate` and `doctor` do

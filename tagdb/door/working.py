@@ -1,20 +1,19 @@
-"""What a collection is for: questions in, vectors and labels made, neighbours and files out."""
+"""What keeps a collection current: questions in, vectors and labels made."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any
 
 from tagdb.door.opened import Opened
-from tagdb.door.results import NearQuestion, NearTag, Synced, Trained
+from tagdb.door.results import Synced, Trained
 from tagdb.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tagdb.pipeline.asking.status import Status
     from tagdb.pipeline.demo import Step
     from tagdb.pipeline.importing import ImportResult
     from tagdb.pipeline.learning.predict import PredictResult
@@ -24,7 +23,7 @@ _MAX_TOKENS = 512
 
 
 class Working(Opened):
-    """The methods that are named after a command of their own."""
+    """The methods that write what the collection is for."""
 
     def import_files(
         self,
@@ -210,103 +209,6 @@ class Working(Opened):
 
         with self._at_work() as database:
             return predict.predict(database, self._reporter)
-
-    @overload
-    def nearest(
-        self, wanted: str, k: int = 10, *, questions: Literal[False] = False, exact: bool = False
-    ) -> list[NearTag]: ...
-
-    @overload
-    def nearest(
-        self,
-        wanted: str,
-        k: int = 10,
-        *,
-        questions: Literal[True],
-        where: str | None = None,
-        exact: bool = False,
-        longest: int | None = None,
-    ) -> list[NearQuestion]: ...
-
-    def nearest(
-        self,
-        wanted: str,
-        k: int = 10,
-        *,
-        questions: bool = False,
-        where: str | None = None,
-        exact: bool = False,
-        longest: int | None = None,
-    ) -> list[NearTag] | list[NearQuestion]:
-        """Return the tags, or with `questions` the questions, nearest to a tag or, if there is none such, to a text.
-
-        Nearest first, and fewer than `k` where there are no more. `where` is a SQL condition on the columns of
-        `questions` (or of your own source); of each text come the first `longest` characters. The embedder of texts
-        stays loaded for the next call.
-
-        Raises
-        ------
-        InputRefused : nothing has a vector yet, or the text is empty
-        QueryRefused : the condition cannot be run
-        """
-        from tagdb.pipeline.asking import nearest
-
-        if where is not None and not questions:
-            raise UsageError("a condition is on questions", hint="db.nearest(…, questions=True, where=…)")
-        embed = self._embedder.embed
-        with self._at_work() as database:
-            if not questions:
-                tags = nearest.nearest_tags(database, wanted, k, self._reporter, exact=exact, embed=embed)
-                return [NearTag.of(each) for each in tags.found]
-            longest = nearest.WHOLE_TEXT if longest is None else longest
-            found = nearest.nearest_questions(
-                database, wanted, k, self._reporter, where=where, exact=exact, longest=longest, embed=embed
-            )
-            return [NearQuestion.of(each) for each in found.found]
-
-    def nearest_to_question(
-        self,
-        question_id: object,
-        k: int = 10,
-        *,
-        where: str | None = None,
-        exact: bool = False,
-        longest: int | None = None,
-    ) -> list[NearQuestion]:
-        """Return the questions nearest to the one of an id, without that one; otherwise as `nearest`.
-
-        Raises
-        ------
-        InputRefused : no question has that id, or it has no vector
-        QueryRefused : the condition cannot be run
-        """
-        from tagdb.pipeline.asking import nearest
-
-        longest = nearest.WHOLE_TEXT if longest is None else longest
-        with self._at_work() as database:
-            found = nearest.nearest_questions(
-                database, str(question_id), k, self._reporter, is_id=True, where=where, exact=exact, longest=longest
-            )
-            return [NearQuestion.of(each) for each in found.found]
-
-    def status(self) -> Status:
-        """Count how current everything is, and say why it is not; nothing is written."""
-        from tagdb.pipeline.asking import status
-
-        with self._at_work() as database:
-            return status.status(database)
-
-    def export(self, file: str | os.PathLike[str], *, probability: bool = False) -> int:
-        """Write id and label of every labelled question to a .csv or .parquet file; return how many there are.
-
-        Raises
-        ------
-        InputRefused : there is nothing to export, or the file cannot be written
-        """
-        from tagdb.pipeline.asking import export
-
-        with self._at_work() as database:
-            return export.export_predictions(database, os.fspath(file), self._reporter, probability=probability)
 
     def demo(self, show: Callable[[Step], None]) -> float:
         """Go through the whole loop on the bundled sample, and `show` each step; return how many seconds it took.

@@ -68,6 +68,8 @@ def acts(
         "train --again --activate",
         "predict",
         f"export predictions {tmp_path}/results.csv",
+        f"export vectors {tmp_path}/vectors.parquet",
+        f"export tags {tmp_path}/tags.csv",
         "index build",
         "index drop",
         "models activate classifier-1",
