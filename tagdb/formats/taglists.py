@@ -24,6 +24,13 @@ _NOT_IN_A_TAG = re.compile(rf"[\s{_FORBIDDEN}]")
 _ITEM = re.compile(
     r"""\s*(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>[^']*)'|(?P<bare>[^\s"'\\,{}()\[\]][^\s"\\,{}()\[\]]*))\s*"""
 )
+_BARE = r"""[^\s"'\\,{}()\[\]]"""
+_LISTED = re.compile(
+    rf"""\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>{_BARE}(?:[^"\\,{{}}()\[\]]*{_BARE})?))\s*"""
+)
+_QUOTED = re.compile(r"""\s*(?:"([^"\\]*)"|'([^'\\]*)')(?=\s|\Z)""")
+_NO_WORD = re.compile(r"[-+]?[\d.]+(?:e[-+]?\d+)?|None|null|nan|NaN|true|false|True|False")
+"""What a list of Python, JSON or NumPy has without quotes, and means no text by."""
 _BRACKETS: Final = {"[": "]", "{": "}", "(": ")"}
 _ENTITY_LAYERS = 3
 
@@ -175,12 +182,16 @@ def _nonempty(parts: list[str]) -> list[str]:
 
 
 def _split_list(text: str) -> list[str]:
-    """The strings in a list literal of Python or JSON; nothing is evaluated."""
+    """The strings in a list literal of Python or JSON, or as NumPy or DuckDB write one; nothing is evaluated."""
     if "\\" in text:
         return _parsed(text)
     if not text.endswith(_BRACKETS[text[0]]):
         raise Unfit(Reason.NOT_A_TAG_LIST)
-    return _items(text[1:-1], ",", bare=False)
+    if text[0] != "[":
+        return _items(text[1:-1], ",", bare=False)
+    if _QUOTED.sub("", inside := text[1:-1]).strip() == "":
+        return [double or single for double, single in _QUOTED.findall(inside)]
+    return _items(inside, ",", _LISTED)
 
 
 def _split_braces(text: str) -> list[str]:
@@ -190,17 +201,17 @@ def _split_braces(text: str) -> list[str]:
     return _items(text[1:-1], ",")
 
 
-def _items(text: str, separator: str, *, bare: bool = True) -> list[str]:
+def _items(text: str, separator: str, item: re.Pattern[str] = _ITEM, *, bare: bool = True) -> list[str]:
     """Items between separators, in quotes or, with `bare`, without; a separator may also end the list."""
     items: list[str] = []
     place = 0
     while place < len(text.rstrip()):
-        found = _ITEM.match(text, place)
+        found = item.match(text, place)
         if found is None or (found.end() < len(text) and text[found.end()] != separator):
             raise Unfit(Reason.NOT_A_TAG_LIST)
         if found["bare"] is None:
             items.append(found["single"] if found["double"] is None else re.sub(r"\\(.)", r"\1", found["double"]))
-        elif not bare:
+        elif not bare or (item is _LISTED and _NO_WORD.fullmatch(found["bare"])):
             raise Unfit(Reason.NOT_A_TAG_LIST)
         elif found["bare"] != "NULL":
             items.append(found["bare"])
