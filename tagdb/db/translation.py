@@ -117,6 +117,8 @@ def _redacted(error: BaseException) -> BaseException:
 def _translate(error: BaseException) -> TagdbError:
     message = str(error).strip().split("\n")[0]
     code: str = getattr(error, "pgcode", None) or ""
+    if code.startswith("08") and _is_connected(error):
+        return _other_server_lost(error, message)
     if _LOST.match(code) if code else _lost_without_code(error):
         return _not_connected(error, code, message)
     if told := _told_by_more_than_its_code(error, code, message):
@@ -161,6 +163,21 @@ def _not_connected(error: BaseException, code: str, message: str) -> TagdbError:
 
 def _was_connected(error: BaseException) -> bool:
     return isinstance(error, psycopg2.InterfaceError) or getattr(error, "cursor", None) is not None
+
+
+def _is_connected(error: BaseException) -> bool:
+    connection = getattr(getattr(error, "cursor", None), "connection", None)
+    return connection is not None and not connection.closed
+
+
+def _other_server_lost(error: BaseException, message: str) -> TagdbError:
+    """Say that the server has lost another one, whose tables it lends, as postgres_fdw does."""
+    diagnosed = error.diag.message_detail if isinstance(error, psycopg2.Error) else None
+    detail = f" ({config.redact(diagnosed.strip().splitlines()[0])})" if diagnosed else ""
+    return Unavailable(
+        f"another server, whose tables are read here, is out of reach: {message}{detail}",
+        hint="see that it runs, and what the options of the foreign server and its user mapping say",
+    )
 
 
 def _only_reads(error: BaseException, message: str) -> TagdbError:
