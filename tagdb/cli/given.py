@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _Own = ParamSpec("_Own")
 _Result = TypeVar("_Result")
 
+_PANEL = "Options of many commands"
 _BY_STRENGTH = ("COMMANDLINE", "ENVIRONMENT", "DEFAULT_MAP")
 
 
@@ -52,13 +53,14 @@ def _decide_schema(ctx: typer.Context, value: str | None) -> Any:
 SCHEMA_HELP = "The schema that holds all tagdb keeps of one source; tagdb by default."
 
 _OPTIONS: dict[str, tuple[Any, Any]] = {
-    "yes": (Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")], False),
+    "yes": (Annotated[bool, typer.Option("-y", "--yes", rich_help_panel=_PANEL, help="Do not ask.")], False),
     "db_url": (
         Annotated[
             str | None,
             typer.Option(
                 "--db-url",
                 callback=_decide_db_url,
+                rich_help_panel=_PANEL,
                 help="PostgreSQL URL or libpq key=value string. Default: see `tagdb --help`.",
                 metavar="URL",
             ),
@@ -66,31 +68,50 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         None,
     ),
     "schema": (
-        Annotated[str | None, typer.Option("--schema", callback=_decide_schema, help=SCHEMA_HELP, metavar="NAME")],
+        Annotated[
+            str | None,
+            typer.Option("--schema", callback=_decide_schema, rich_help_panel=_PANEL, help=SCHEMA_HELP, metavar="NAME"),
+        ],
         None,
     ),
     "wait": (
         Annotated[
             float,
             typer.Option(
-                "--wait", min=0, metavar="SECONDS", help="Wait for another tagdb to end its work, at most so long."
+                "--wait",
+                min=0,
+                metavar="SECONDS",
+                rich_help_panel=_PANEL,
+                help="Wait for another tagdb to end its work, at most so long.",
             ),
         ],
         0.0,
     ),
     "json": (
-        Annotated[bool, typer.Option("--json", help="Print one JSON object (or one a line, for lists).")],
+        Annotated[
+            bool,
+            typer.Option("--json", rich_help_panel=_PANEL, help="Print one JSON object (or one a line, for lists)."),
+        ],
         False,
     ),
     "quiet": (
-        Annotated[bool, typer.Option("-q", "--quiet", callback=set_quiet, help="Print only results and problems.")],
+        Annotated[
+            bool,
+            typer.Option(
+                "-q", "--quiet", callback=set_quiet, rich_help_panel=_PANEL, help="Print only results and problems."
+            ),
+        ],
         False,
     ),
     "verbose": (
         Annotated[
             bool,
             typer.Option(
-                "-v", "--verbose", callback=set_verbose, help="Show times on stderr, and tracebacks of errors."
+                "-v",
+                "--verbose",
+                callback=set_verbose,
+                rich_help_panel=_PANEL,
+                help="Show times on stderr, and tracebacks of errors.",
             ),
         ],
         False,
@@ -170,9 +191,16 @@ def shares(*names: str) -> Callable[[Callable[Concatenate[Given, _Own], None]], 
         parameters = [*_by_keyword(own), *(_parameter(name) for name in ordered)]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {each.name: each.annotation for each in parameters}
+        run.__doc__ = _unwrapped(command.__doc__ or "")
         return run
 
     return decorate
+
+
+def _unwrapped(text: str) -> str:
+    """Join the lines of each paragraph: it shall be as wide as the terminal, not as its source."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(each if each.startswith(" ") else each.replace("\n", " ") for each in paragraphs)
 
 
 def _by_keyword(parameters: Iterable[inspect.Parameter]) -> Iterable[inspect.Parameter]:

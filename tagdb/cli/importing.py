@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 STANDARD_INPUT: Final = "-"
 
+_COLUMNS = "Which column is what"
+_WRITTEN = "How the file is written"
+
 
 @shares("yes", *WRITING)
 def import_(
@@ -30,40 +33,63 @@ def import_(
     format: Annotated[  # noqa: A002
         str | None,
         typer.Option(
+            rich_help_panel=_WRITTEN,
             help="Take the files for this: tagdataset, csv, tsv, stacklite, sede, posts-xml, json, jsonl or parquet.",
             show_default=False,
         ),
     ] = None,
     id_column: Annotated[
-        str | None, typer.Option(help="Column of the question's id; row-number counts the rows instead.")
+        str | None,
+        typer.Option(rich_help_panel=_COLUMNS, help="Column of the question's id; row-number counts the rows instead."),
     ] = None,
-    title_column: Annotated[str | None, typer.Option(help="Column of the title; none leaves it out.")] = None,
-    tags_column: Annotated[str | None, typer.Option(help="Column of the tags.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Column of the known label; none leaves it out.")] = None,
-    created_column: Annotated[str | None, typer.Option(help="Column of the creation time; none leaves it out.")] = None,
+    title_column: Annotated[
+        str | None, typer.Option(rich_help_panel=_COLUMNS, help="Column of the title; none leaves it out.")
+    ] = None,
+    tags_column: Annotated[str | None, typer.Option(rich_help_panel=_COLUMNS, help="Column of the tags.")] = None,
+    label_column: Annotated[
+        str | None, typer.Option(rich_help_panel=_COLUMNS, help="Column of the known label; none leaves it out.")
+    ] = None,
+    created_column: Annotated[
+        str | None, typer.Option(rich_help_panel=_COLUMNS, help="Column of the creation time; none leaves it out.")
+    ] = None,
     delimiter: Annotated[
-        str | None, typer.Option(help=r"The character between columns; \t is the tab.", show_default=False)
+        str | None,
+        typer.Option(
+            rich_help_panel=_WRITTEN, help=r"The character between columns; \t is the tab.", show_default=False
+        ),
     ] = None,
-    encoding: Annotated[str | None, typer.Option(help="The file's encoding, such as cp1252.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(rich_help_panel=_WRITTEN, help="The file's encoding, such as cp1252.")
+    ] = None,
     no_header: Annotated[
-        bool, typer.Option("--no-header", help="The first line is a record; columns are 1, 2, 3.")
+        bool,
+        typer.Option("--no-header", rich_help_panel=_WRITTEN, help="The first line is a record; columns are 1, 2, 3."),
     ] = False,
     quotes: Annotated[
-        bool | None, typer.Option("--quotes/--no-quotes", help="Whether quotes enclose fields or are text.")
+        bool | None,
+        typer.Option(
+            "--quotes/--no-quotes", rich_help_panel=_WRITTEN, help="Whether quotes enclose fields or are text."
+        ),
     ] = None,
     tags_separator: Annotated[
-        str | None, typer.Option(help="What stands between tags; they may then hold blanks.")
+        str | None, typer.Option(rich_help_panel=_WRITTEN, help="What stands between tags; they may then hold blanks.")
     ] = None,
     null_words: Annotated[
         str | None,
         typer.Option(
+            rich_help_panel=_WRITTEN,
             metavar="WORD,…",
             help="Words that mean missing, instead of those known; empty keeps all.",
             show_default=False,
         ),
     ] = None,
-    html: Annotated[bool | None, typer.Option("--html/--no-html", help="Titles are HTML, in which &amp; is &.")] = None,
-    day_first: Annotated[bool | None, typer.Option("--day-first/--month-first", help="What 03/04/2009 means.")] = None,
+    html: Annotated[
+        bool | None,
+        typer.Option("--html/--no-html", rich_help_panel=_WRITTEN, help="Titles are HTML, in which &amp; is &."),
+    ] = None,
+    day_first: Annotated[
+        bool | None, typer.Option("--day-first/--month-first", rich_help_panel=_WRITTEN, help="What 03/04/2009 means.")
+    ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Remove the questions that the files do not have; asks if most would go.")
     ] = False,

@@ -15,44 +15,55 @@ from tagdb.errors import InputRefused, UsageError
 if TYPE_CHECKING:
     from tagdb.door.types import Plan, Synced
 
+_SOURCE = "What is embedded; all of it is remembered"
+
 
 @shares(*WRITING)
 def sync(
     given: Given,
     text: Annotated[
         str | None,
-        typer.Option(help="What to embed; tags the first time. It is remembered.", metavar="tags|title|title+tags"),
+        typer.Option(
+            rich_help_panel=_SOURCE, help="What to embed; tags the first time.", metavar="tags|title|title+tags"
+        ),
     ] = None,
     source_sql: Annotated[
         str | None,
-        typer.Option(help="Embed your own tables: a SELECT of question_id and text. It is remembered."),
+        typer.Option(rich_help_panel=_SOURCE, help="Embed your own tables: a SELECT of question_id and text."),
     ] = None,
     source_tags_sql: Annotated[
         str | None,
         typer.Option(
-            help="The tags of your own tables: a SELECT of question_id and tag (or an array of them). It is remembered."
+            rich_help_panel=_SOURCE,
+            help="The tags of your own tables: a SELECT of question_id and tag (or an array of them).",
         ),
     ] = None,
     source_tags_separator: Annotated[
         str | None,
         typer.Option(
-            help="What separates tags in one text: ';' for a;b, '<>' for <a><b>. It is remembered; '' ends it.",
+            rich_help_panel=_SOURCE,
+            help="What separates tags in one text: ';' for a;b, '<>' for <a><b>; '' ends it.",
             metavar="TEXT",
         ),
     ] = None,
     where: Annotated[
         str | None,
         typer.Option(
+            rich_help_panel=_SOURCE,
             help="Embed only rows that satisfy this SQL condition, on the columns of questions or of --source-sql. "
-            "It is remembered; '' ends it.",
+            "'' ends it.",
             metavar="SQL",
         ),
     ] = None,
     source_sql_file: Annotated[
-        Path | None, typer.Option(help="Read the SELECT of --source-sql from a file; - is standard input.")
+        Path | None,
+        typer.Option(rich_help_panel=_SOURCE, help="Read the SELECT of --source-sql from a file; - is standard input."),
     ] = None,
     source_tags_sql_file: Annotated[
-        Path | None, typer.Option(help="Read the SELECT of --source-tags-sql from a file; - is standard input.")
+        Path | None,
+        typer.Option(
+            rich_help_panel=_SOURCE, help="Read the SELECT of --source-tags-sql from a file; - is standard input."
+        ),
     ] = None,
     allow_gone: Annotated[
         bool,

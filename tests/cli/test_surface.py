@@ -52,6 +52,13 @@ def test_help_page_shows_every_option_with_its_meaning(words: str) -> None:
         assert max(option.opts, key=len) in page
 
 
+@pytest.mark.parametrize("words", COMMANDS)
+def test_help_page_is_as_wide_as_the_terminal(words: str) -> None:
+    paragraphs = [part for part in COMMANDS[words].help.split("\n\n") if not part.startswith(" ")]
+    assert paragraphs
+    assert not [part for part in paragraphs if "\n" in part]
+
+
 @pytest.mark.parametrize("words", ["", *COMMANDS])
 def test_help_page_leaves_the_environment_to_the_main_one(words: str) -> None:
     assert "env var" not in done(*words.split(), "--help").stdout
