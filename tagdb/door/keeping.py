@@ -54,4 +54,4 @@ class KeptEmbedder:
 def _load(stored: StoredEmbedder) -> Embedder:
     from tagdb.pipeline.embedders import registry
 
-    return registry.load(stored)
+    return registry.load(stored, for_few=True)

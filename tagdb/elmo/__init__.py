@@ -1,6 +1,7 @@
 """ELMo: exact vectors of texts, evaluated over tries of their prefixes and suffixes; and TF-Hub modules beside it.
 
-`read_spec` identifies an embedder without loading TensorFlow; `load`, and `Elmo`, load it on first use.
+`read_spec` identifies an embedder without loading TensorFlow; `load`, and `Elmo`, load it on first use, and
+`load_for_few` only where a module needs it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tagdb.models import Embedder, EmbedderSpec
 if TYPE_CHECKING:
     from tagdb.elmo.encoder import Elmo as Elmo
 
-__all__ = ["PUBLISHED", "Elmo", "is_embedder", "is_module", "load", "read_spec"]
+__all__ = ["PUBLISHED", "Elmo", "is_embedder", "is_module", "load", "load_for_few", "read_spec"]
 
 
 def is_embedder(directory: Path) -> bool:
@@ -43,6 +44,15 @@ def load(directory: Path, spec: EmbedderSpec | None = None) -> Embedder:
     from tagdb.elmo.encoder import Elmo
 
     return Elmo.load(directory, spec=spec)
+
+
+def load_for_few(directory: Path, spec: EmbedderSpec | None = None) -> Embedder:
+    """Load what `load` loads, for texts that come one or a few at a time: at once, and with the same vectors."""
+    if elmo_spec.kind_of(directory) == MODULE:
+        return load(directory, spec)
+    from tagdb.elmo.few import FewTexts
+
+    return FewTexts.load(directory, spec=spec)
 
 
 def __getattr__(name: str) -> Any:

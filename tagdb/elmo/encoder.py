@@ -15,18 +15,15 @@ import numpy as np
 from tagdb.elmo._tensorflow import require_unforked, tf
 from tagdb.elmo.characters import BEGIN_SENTENCE, END_SENTENCE
 from tagdb.elmo.lstm import N_GATES, DirectionalLstm
-from tagdb.elmo.options import CENTRE, ElmoOptions, read_options
+from tagdb.elmo.options import ElmoOptions, read_options
 from tagdb.elmo.products import Products
-from tagdb.elmo.spec import DESCRIPTION_FILE, OPTIONS_FILE, WEIGHTS_FILE, ZERO, Description, read_description, read_spec
+from tagdb.elmo.spec import OPTIONS_FILE, WEIGHTS_FILE, Description, read_description, read_spec
+from tagdb.elmo.texts import TextEmbedder
 from tagdb.elmo.token_encoder import TokenEncoder
-from tagdb.elmo.tokenizers import find_tokenizer
 from tagdb.elmo.tries import TokenRows, trie_levels
 from tagdb.elmo.vocabulary import Vocabulary
 from tagdb.elmo.weights import FloatArray, Weights, open_weights
-from tagdb.errors import InputRefused, WeightsError
 from tagdb.models import EmbedderSpec
-
-MAX_TOKENS = 512
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class Limits:
     vocabulary_bytes: int = 128 * 2**20
 
 
-class Elmo:
+class Elmo(TextEmbedder):
     """An ELMo of AllenNLP's format (Peters et al., 2018), without approximations or state between texts.
 
     A text's vector is the mean, over its tokens, of the plain average of all layers, or of their sum weighted as
@@ -61,15 +58,13 @@ class Elmo:
         weights: Weights,
         limits: Limits = Limits(),
     ) -> None:
-        self._spec, self._limits = spec, limits
+        super().__init__(spec, description, options, weights)
+        self._limits = limits
         texts_with_gates = limits.gate_bytes // (N_GATES * options.lstm.dim * np.float32().nbytes)
         self._texts_in_block = max(1, min(limits.texts_in_block, texts_with_gates))
         self._half_dim = options.lstm.projection_dim
-        self._split = find_tokenizer(description.tokenizer, lowercase=description.lowercase)
-        self._centre = weights.read(CENTRE) if CENTRE in weights else np.zeros(options.dim, dtype=np.float32)
         token_encoder = TokenEncoder(options, weights)
-        start_tokens = self._start_tokens(description)
-        begin, end, *start = token_encoder.encode([BEGIN_SENTENCE, END_SENTENCE, *start_tokens])
+        begin, end, *start = token_encoder.encode([BEGIN_SENTENCE, END_SENTENCE, *self._start_tokens])
         before = [begin, *start, end] if start else []
         layer_weights = description.layer_weights
         products = Products(description.precision)
@@ -98,58 +93,13 @@ class Elmo:
         with open_weights(directory / WEIGHTS_FILE, options) as weights:
             return cls(spec, read_description(directory), options, weights, limits)
 
-    @property
-    def spec(self) -> EmbedderSpec:
-        """What identifies this embedder."""
-        return self._spec
-
-    @property
-    def dim(self) -> int:
-        """Length of a vector."""
-        return self._spec.dim
-
-    def tokenize(self, texts: Sequence[str]) -> list[list[str]]:
-        """Split texts as embedder.json says, perhaps lower-cased before; some, blank ones say, have no token."""
-        return [self._split(text) for text in texts]
-
-    def embed(self, texts: Sequence[str], *, max_tokens: int = MAX_TOKENS) -> FloatArray:
-        """Return the vectors of texts, shape (n_texts, dim), in the order of the texts.
-
-        Only the first `max_tokens` tokens of a text count. Raises InputRefused, before any is embedded, when a text
-        holds no token: the mean of nothing is no vector.
-        """
-        if max_tokens < 1:
-            raise InputRefused(f"max_tokens is {max_tokens}", hint="let at least 1 token of a text count")
-        return self.embed_tokens([self._split(text)[:max_tokens] for text in texts])
-
-    def embed_tokens(self, tokenized: Sequence[Sequence[str]]) -> FloatArray:
-        """Return the vectors of texts that are split already, shape (n_texts, dim); see `embed`."""
-        for index, tokens in enumerate(tokenized):
-            if not tokens:
-                raise InputRefused(f"text {index} holds no token", hint="leave out texts of nothing but white space")
-        return self._embed(tokenized)
-
-    def _start_tokens(self, description: Description) -> list[str]:
-        if description.start_state == ZERO:
-            return []
-        if not (tokens := self._split(description.start_text)):
-            problem = f"start_text {description.start_text!r} holds no token"
-            raise WeightsError(f"{self._spec.directory}/{DESCRIPTION_FILE}: {problem}", hint="set it to a sentence")
-        return tokens
-
     def _embed(self, tokenized: Sequence[Sequence[str]]) -> FloatArray:
         vectors = np.empty((len(tokenized), self.dim), dtype=np.float32)
         start = 0
         for rows in self._chunks(tokenized):
             chunk = vectors[start : start + len(rows.lengths)]
             self._embed_chunk(rows, chunk)
-            chunk -= self._centre
-            if not np.isfinite(chunk).all():
-                index = start + int(np.argmin(np.isfinite(chunk).all(axis=1)))
-                raise WeightsError(
-                    f"the weights in {self._spec.directory} give text {index} a vector that is not finite",
-                    hint=f"compare {WEIGHTS_FILE} with its source",
-                )
+            self._finish(chunk, start)
             start += len(chunk)
         return vectors
 

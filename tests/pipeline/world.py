@@ -59,7 +59,7 @@ def _loaded(directory: str, fingerprint: str) -> elmo.Elmo:
     return elmo.Elmo.load(installed.locate(directory))
 
 
-def load_once(stored: StoredEmbedder) -> elmo.Elmo:
+def load_once(stored: StoredEmbedder, *, for_few: bool = False) -> elmo.Elmo:
     """Stand in for `registry.load` where a test loads one embedder many times."""
     return _loaded(stored.directory, stored.fingerprint)
 

@@ -27,7 +27,7 @@ Embed: TypeAlias = Callable[[StoredEmbedder, str], "NDArray[np.float32]"]
 
 def load_and_embed(embedder: StoredEmbedder, text: str) -> NDArray[np.float32]:
     """Return the vector of one text; the embedder is loaded for it alone."""
-    return cast("NDArray[np.float32]", registry.load(embedder).embed([text])[0])
+    return cast("NDArray[np.float32]", registry.load(embedder, for_few=True).embed([text])[0])
 
 
 @dataclass(frozen=True)

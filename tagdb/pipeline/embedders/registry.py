@@ -106,8 +106,10 @@ def use(session: Session, name_or_directory: str) -> EmbedderSpec:
     return spec
 
 
-def load(stored: StoredEmbedder) -> Embedder:
+def load(stored: StoredEmbedder, *, for_few: bool = False) -> Embedder:
     """Load the model of a registered embedder, having made sure that it is the same one.
+
+    One `for_few` texts at a time is there sooner, and slower with many.
 
     Raises
     ------
@@ -120,7 +122,7 @@ def load(stored: StoredEmbedder) -> Embedder:
             f"the files of embedder {stored.name!r} in {folder} have changed since it was chosen",
             hint=f"switch to what is there now: tagdb embedder use {stored.directory}",
         )
-    return elmo.load(folder, spec)
+    return elmo.load_for_few(folder, spec) if for_few else elmo.load(folder, spec)
 
 
 def promote(session: Session, embedder: StoredEmbedder) -> bool:
