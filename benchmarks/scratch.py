@@ -17,7 +17,7 @@ from psycopg2.extensions import make_dsn
 from tagdb.db import partitions, schema
 from tagdb.db.connection import Database, Session
 from tagdb.db.embedded import EmbeddedServer
-from tagdb.pipeline.syncing.embedding import Block, Embedded, store_block
+from tagdb.pipeline.syncing import blocks
 
 TOKENS = 8
 TEXTS = """
@@ -91,8 +91,8 @@ def add_texts(session: Session, texts: int, questions: int) -> None:
 
 def store(session: Session, embedder: int, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
     """Store vectors as `tagdb sync` does, by its own function."""
-    block = Block(ids.tolist(), [["token"] * TOKENS] * len(ids), [False] * len(ids), [vectors])
-    store_block(session, embedder, Embedded(), block)
+    block = blocks.Block(ids.tolist(), [["token"] * TOKENS] * len(ids), [False] * len(ids), [vectors])
+    blocks.store(session, embedder, block)
 
 
 def value_of(session: Session, sql: str, **parameters: Any) -> Any:

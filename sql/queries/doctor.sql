@@ -87,9 +87,10 @@ WHERE status = 'running' AND id NOT IN (
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 
 -- name: work_tables
--- What a run makes for itself is unlogged, and is gone when it ends.
+-- What a run makes for itself is unlogged, and is gone when it ends; two unlogged tables are always there.
 SELECT format('tagdb.%I', c.relname) AS name FROM pg_class c
 WHERE c.relnamespace = to_regnamespace('tagdb') AND c.relkind = 'r' AND c.relpersistence = 'u'
+    AND c.relname NOT IN ('due', 'due_range')
 ORDER BY name
 
 -- name: runs

@@ -213,39 +213,6 @@ WHERE t.embedder_id = :embedder AND t.tag = st.tag
 DELETE FROM tagdb.text_vector
 WHERE embedder_id = :embedder AND (tokens > :max_tokens OR (truncated AND tokens < :max_tokens))
 
--- name: stage_due_texts
--- Numbered in the order of the texts: blocks of neighbours share most of their prefixes. How long they are up to each one
--- tells how far a block of so many bytes reaches.
-CREATE TEMP TABLE due AS
-SELECT row_number() OVER texts AS place, t.id AS text_id,
-    sum(octet_length(t.text)) OVER (texts ROWS UNBOUNDED PRECEDING) AS upto
-FROM (
-    SELECT t.id, t.text
-    FROM tagdb.text t
-    WHERE NOT EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = t.id AND v.embedder_id = :embedder)
-        AND NOT EXISTS (SELECT FROM tagdb.failure f WHERE f.text_id = t.id AND f.embedder_id = :embedder)
-    ORDER BY t.id
-    LIMIT :limit
-) t
-WINDOW texts AS (ORDER BY t.text COLLATE "C")
-
--- name: index_due_texts
-CREATE UNIQUE INDEX ON due (place);
-ANALYZE due
-
--- name: measure_due
-SELECT count(*) AS texts, coalesce(max(upto), 0) AS bytes FROM due
-
--- name: due_block
--- At least one text, however long; one that was deleted meanwhile keeps its place.
-SELECT d.place, d.upto, t.id, t.text
-FROM due d LEFT JOIN tagdb.text t ON t.id = d.text_id
-WHERE d.place > :after AND d.place <= :after + :texts AND (d.upto <= :upto + :bytes OR d.place = :after + 1)
-ORDER BY d.place
-
--- name: drop_due
-DROP TABLE due
-
 -- name: not_storable
 -- Of the texts that were embedded, those deleted or embedded by somebody else in the meantime.
 SELECT i.text_id

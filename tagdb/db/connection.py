@@ -224,6 +224,20 @@ class Session:
                 raise
             self.connection.exec_driver_sql(commit)
 
+    def begin(self) -> None:
+        """Begin a transaction that is open until `commit` or `roll_back`: for one that no block of code encloses."""
+        with translated():
+            self.connection.exec_driver_sql("BEGIN")
+
+    def commit(self) -> None:
+        """End what `begin` began."""
+        with translated():
+            self.connection.exec_driver_sql("COMMIT")
+
+    def roll_back(self) -> None:
+        """Take back what was done since `begin`."""
+        self._take_back("ROLLBACK")
+
     @contextmanager
     def rehearsal(self) -> Iterator[None]:
         """Run statements and take back all they did, whatever comes of them."""

@@ -264,3 +264,74 @@ run = Table(
     ),
     comment="commands that were run, with what they did",
 )
+
+due = Table(
+    "due",
+    metadata,
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("place", BigInteger, primary_key=True, autoincrement=False, comment="in the order of the texts, from 1"),
+    Column("text_id", BigInteger, nullable=False),
+    Column("upto", BigInteger, nullable=False, comment="bytes of all texts up to this one"),
+    prefixes=["UNLOGGED"],
+    comment="texts that a running sync has to embed, in their order",
+)
+
+due_range = Table(
+    "due_range",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("run_id", BigInteger, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column(
+        "cut",
+        Boolean,
+        nullable=False,
+        comment="a piece for one worker; false: what pieces are still to be cut off",
+    ),
+    Column("attempts", SmallInteger, nullable=False, server_default="0", comment="how many workers have begun with it"),
+    Column("worker_id", BigInteger, comment="the last of them"),
+    Column(
+        "claimed_at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=sql_text("'-infinity'::timestamptz"),
+    ),
+    prefixes=["UNLOGGED"],
+    comment="places of due that are not done: the worker at a range has locked its row",
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _owned_by("run", "run_id"),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    _now("started_at"),
+    Column("last_at", DateTime(timezone=True), comment="of its last commit; the counts are of what it has committed"),
+    Column("ended_at", DateTime(timezone=True), comment="of its ordinary end; one that was killed has none"),
+    Column("texts", BigInteger, nullable=False, server_default="0", comment="texts that it gave a vector"),
+    Column(
+        "truncated",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="how many of them only up to the cap on tokens",
+    ),
+    Column(
+        "without_token",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="texts in which there was nothing to embed",
+    ),
+    Column(
+        "refused",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="texts that got a failure instead, for another reason",
+    ),
+    comment="processes that embed, or did, for the last sync that had something to embed",
+)

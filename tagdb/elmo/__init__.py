@@ -19,7 +19,16 @@ from tagdb.models import Embedder, EmbedderSpec
 if TYPE_CHECKING:
     from tagdb.elmo.encoder import Elmo as Elmo
 
-__all__ = ["PUBLISHED", "Elmo", "is_embedder", "is_module", "load", "load_for_few", "read_spec"]
+__all__ = [
+    "PUBLISHED",
+    "Elmo",
+    "is_embedder",
+    "is_module",
+    "limit_threads",
+    "load",
+    "load_for_few",
+    "read_spec",
+]
 
 
 def is_embedder(directory: Path) -> bool:
@@ -53,6 +62,13 @@ def load_for_few(directory: Path, spec: EmbedderSpec | None = None) -> Embedder:
     from tagdb.elmo.few import FewTexts
 
     return FewTexts.load(directory, spec=spec)
+
+
+def limit_threads(threads: int) -> None:
+    """Let the network compute with so many threads of the processors, unless this process has computed before."""
+    from tagdb.elmo import _tensorflow
+
+    _tensorflow.limit_threads(threads)
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 from tagdb.errors import EmbedderUnavailable
 
-__all__ = ["require_unforked", "tf", "trace"]
+__all__ = ["limit_threads", "require_unforked", "tf", "trace"]
 
 _PROCESS = os.getpid()
 
@@ -89,6 +89,13 @@ else:
         import tensorflow as tf
     _let_keras_be_imported_later()
 _configure()
+
+
+def limit_threads(threads: int) -> None:
+    """Size TensorFlow's pools, which it makes with its first operation: after that the choice of before stands."""
+    with suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
 def require_unforked() -> None:

@@ -45,12 +45,12 @@ class SyncResult:
     @property
     def without_token(self) -> int:
         """How many texts there was nothing to embed in."""
-        return self.embedded.failed.get(NO_TOKEN, 0)
+        return self.embedded.without_token
 
     @property
     def failed(self) -> int:
         """How many texts the encoder refused."""
-        return sum(self.embedded.failed.values()) - self.without_token
+        return self.embedded.refused
 
 
 def sync(
@@ -64,8 +64,11 @@ def sync(
     index: bool = True,
     allow_gone: bool = False,
     new_keys: bool = False,
+    workers: int | None = None,
 ) -> SyncResult:
     """Bring texts, vectors, tag centroids and labels to what the user's tables say now.
+
+    Texts are embedded by this process, or by so many `workers` that it starts; others may join with `tagdb work`.
 
     Every step commits by itself and takes up what an earlier, interrupted run left; a second run writes nothing. A
     change of the source and the texts it gives are one step.
@@ -88,6 +91,7 @@ def sync(
         "max_tokens": max_tokens,
         "allow_gone": allow_gone or None,
         "new_keys": new_keys or None,
+        "workers": workers,
     }
     with (
         database.session() as session,
@@ -97,9 +101,16 @@ def sync(
         ExitStack() as loading,
     ):
         compared, load = _compare_and_store(
-            session, choice, max_tokens, reporter, loading, allow_gone=allow_gone, new_keys=new_keys
+            session,
+            choice,
+            max_tokens,
+            reporter,
+            loading,
+            here=workers is None,
+            allow_gone=allow_gone,
+            new_keys=new_keys,
         )
-        run = _Run(database, session, reporter, compared, max_tokens, limit, block_size, index)
+        run = _Run(database, session, reporter, compared, max_tokens, limit, block_size, index, counts.run, workers)
         try:
             made = {} if compared.look.nothing_moved else run.bring_up_to_date(load)
             run.finish(made, counts)
@@ -115,15 +126,16 @@ def _compare_and_store(
     reporter: Reporter,
     loading: ExitStack,
     *,
+    here: bool,
     allow_gone: bool,
     new_keys: bool,
 ) -> tuple[Compared, Callable[[], Embedder]]:
-    """Let a change of the source and the texts that it gives take effect together; meanwhile the model loads."""
+    """Let a change of the source and its texts take effect together; where it is needed `here`, the model loads."""
     with session.transaction():
         compared = comparing.compare(session, choice, max_tokens, reporter, new_keys=new_keys)
         if not allow_gone and (refusal := comparing.mass_deletion(session, compared)):
             raise refusal
-        load = loading.enter_context(embedding.loading(compared.embedder, ahead=compared.changes.written > 0))
+        load = loading.enter_context(embedding.loading(compared.embedder, ahead=here and compared.changes.written > 0))
         if compared.to_apply:
             comparing.apply(session, reporter, compared.key)
             session.execute("sync.note_gone", gone=compared.changes.gone)
@@ -142,6 +154,8 @@ class _Run:
     limit: int | None
     block_size: int | None
     index: bool
+    run: int
+    workers: int | None
 
     def __post_init__(self) -> None:
         self.embedder: StoredEmbedder = self.compared.embedder
@@ -182,6 +196,7 @@ class _Run:
         embedding.embed_due(
             self.database,
             self.session,
+            self.run,
             self.embedder,
             load,
             self.result.embedded,
@@ -189,8 +204,9 @@ class _Run:
             limit=self.limit,
             max_tokens=self.max_tokens,
             block_size=self.block_size,
+            workers=self.workers,
         )
-        self.result.texts_left = due - self.result.embedded.texts - sum(self.result.embedded.failed.values())
+        self.result.texts_left = due - self.result.embedded.finished
 
     def _make_way(self, due: int) -> None:
         """Drop the index on the vectors when so many are `due` that building it anew is quicker."""
@@ -241,9 +257,9 @@ class _Run:
 
 def _count(counts: Counts, result: SyncResult, embedder: StoredEmbedder) -> None:
     embedded = result.embedded
-    counts.read = embedded.texts + sum(embedded.failed.values())
+    counts.read = embedded.finished
     counts.written = embedded.texts
-    counts.skip(NO_TOKEN, embedded.failed.get(NO_TOKEN, 0))
+    counts.skip(NO_TOKEN, embedded.without_token)
     counts.failed = result.failed
     counts.detail |= {
         "embedder_id": embedder.id,

@@ -7,6 +7,7 @@ while a switch is under way; sync makes the chosen one active once it has a vect
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,29 @@ def load(stored: StoredEmbedder, *, for_few: bool = False) -> Embedder:
             hint=f"switch to what is there now: tagdb embedder use {stored.directory}",
         )
     return elmo.load_for_few(folder, spec) if for_few else elmo.load(folder, spec)
+
+
+def load_here(stored: StoredEmbedder) -> Embedder:
+    """Load a registered embedder on a machine that need not keep it where the one does that chose it.
+
+    Raises
+    ------
+    EmbedderUnavailable : none of the embedders here is the same one
+    """
+    try:
+        return load(stored)
+    except EmbedderUnavailable as error:
+        for folder in installed.named().values():
+            with suppress(EmbedderUnavailable):
+                if (spec := elmo.read_spec(folder)).fingerprint == stored.fingerprint:
+                    return elmo.load(installed.checked(str(folder)), spec)
+        if installed.is_name(stored.directory):
+            bring = f"add it as it was added there: tagdb embedder add {stored.directory} SOURCE"
+        else:
+            bring = f"bring the folder {stored.directory} here, or: tagdb embedder add NAME FOLDER"
+        raise EmbedderUnavailable(
+            f"embedder {stored.name!r}, which the running sync embeds with, is not on this machine: {error}", hint=bring
+        ) from error
 
 
 def promote(session: Session, embedder: StoredEmbedder) -> bool:

@@ -16,13 +16,14 @@ from tagdb.pipeline.running.stopping import Stopped, ending_on_sigterm
 
 @dataclass
 class Counts:
-    """Rows read = written + skipped (by reason) + failed, in the unit the command speaks of."""
+    """Rows read = written + skipped (by reason) + failed, in the unit the command speaks of; `run` is the row's id."""
 
     read: int = 0
     written: int = 0
     failed: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     detail: dict[str, Any] = field(default_factory=dict)
+    run: int = 0
 
     def skip(self, reason: str, rows: int) -> None:
         """Count `rows` as skipped for `reason`."""
@@ -40,7 +41,7 @@ def recorded(session: Session, command: str, args: Mapping[str, Any]) -> Iterato
     session.execute("run.close_killed")
     codec = session.codec
     given = {key: _shown(value) for key, value in args.items() if value is not None}
-    run = session.scalar("run.start", command=command, args=_json(given, codec))
+    run = counts.run = session.scalar("run.start", command=command, args=_json(given, codec))
     try:
         with ending_on_sigterm():
             yield counts

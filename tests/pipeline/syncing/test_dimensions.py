@@ -104,7 +104,7 @@ UNRELATED = "text_vector_2"
 STATEMENTS: dict[str, dict[str, Any]] = {
     "sync.count_due_texts": {},
     "sync.delete_otherwise_truncated": {"max_tokens": 512},
-    "sync.stage_due_texts": {"limit": None},
+    "work.stage_texts": {"limit": None, "run": 1},
     "tag_vectors.members": {},
     "train.count_rows": {},
     "train.create_training": {"sample": None, "seed": 0},

@@ -15,7 +15,7 @@ from tagdb.db.connection import Database
 from tagdb.errors import ConnectionFailed, InputRefused, WeightsError
 from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.sync import Choice
-from tagdb.pipeline.syncing import embedding
+from tagdb.pipeline.syncing import blocks, ranges, working
 from tests.pipeline.world import World, assert_same_vectors, encoder, load_once
 
 _Encode = Callable[[elmo.Elmo, Sequence[Sequence[str]]], "np.ndarray"]
@@ -89,6 +89,10 @@ class _Clock:
         """Return the time."""
         return self.now
 
+    def sleep(self, seconds: float) -> None:
+        """Let it pass."""
+        self.now += seconds
+
 
 @pytest.mark.parametrize(
     ("seconds_a_letter", "share", "most_texts", "largest"),
@@ -115,14 +119,14 @@ def test_blocks_grow_to_what_their_time_their_share_or_the_memory_allows(
         return _ENCODE(self, tokenized)
 
     monkeypatch.setattr(elmo.Elmo, "embed_tokens", work)
-    monkeypatch.setattr(embedding, "time", clock)
-    monkeypatch.setattr(embedding, "FIRST_BLOCK_BYTES", 20)
-    monkeypatch.setattr(embedding, "BLOCK_SHARE", share)
-    monkeypatch.setattr(embedding, "LARGEST_VECTORS_BYTES", most_texts * 4 * 1024)
+    monkeypatch.setattr(working, "time", clock)
+    monkeypatch.setattr(ranges, "FIRST_BLOCK_BYTES", 20)
+    monkeypatch.setattr(ranges, "BLOCK_SHARE", share)
+    monkeypatch.setattr(ranges, "LARGEST_VECTORS_BYTES", most_texts * 4 * 1024)
     world.put({number: f"t{number:019}" for number in range(100, 200)})
     world.sync()
     assert blocks[0] == 20, "the first block is short whatever follows"
-    assert all(after <= embedding.GROWTH * before for before, after in zip(blocks, blocks[2:], strict=False))
+    assert all(after <= ranges.GROWTH * before for before, after in zip(blocks, blocks[2:], strict=False))
     assert max(blocks) == largest
     assert sum(blocks) == 2000
     assert world.vectors().keys() == set(range(100, 200))
@@ -130,8 +134,8 @@ def test_blocks_grow_to_what_their_time_their_share_or_the_memory_allows(
 
 def test_long_text_among_short_ones_is_a_block_of_its_own(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = _encoder_that(monkeypatch, lambda _: None)
-    monkeypatch.setattr(embedding, "FIRST_BLOCK_BYTES", 10)
-    monkeypatch.setattr(embedding, "GROWTH", 1)
+    monkeypatch.setattr(ranges, "FIRST_BLOCK_BYTES", 10)
+    monkeypatch.setattr(ranges, "GROWTH", 1)
     world.put({1: "a b", 2: "b c", 3: "c " + "d" * 500, 4: "d e", 5: "e f"})
     world.sync()
     assert sizes == [2, 1, 2]
@@ -176,8 +180,8 @@ def test_isolation_finds_exactly_the_refused_texts(
 ) -> None:
     poison = data.draw(st.sets(st.integers(0, n - 1)))
     _encoder_that(monkeypatch, lambda tokens: InputRefused("no") if int(tokens[0]) in poison else None)
-    block = embedding._tokenize(list(range(n)), [str(i) for i in range(n)], encoder(tiny_embedder), 512)
-    embedding._embed(block, encoder(tiny_embedder))
+    block = blocks.tokenize(list(range(n)), [str(i) for i in range(n)], encoder(tiny_embedder), 512)
+    blocks.embed(block, encoder(tiny_embedder))
     assert block.failures == dict.fromkeys(poison, "no")
     kept = [i for i in range(n) if i not in poison]
     assert block.text_ids == kept
