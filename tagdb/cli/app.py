@@ -29,6 +29,7 @@ from tagdb.cli import (
     status,
     sync,
     train,
+    work,
 )
 from tagdb.errors import Stopped, TagdbError
 
@@ -151,6 +152,7 @@ def _root(
 app.command("demo")(demo.demo)
 app.command("import")(importing.import_)
 app.command("sync")(sync.sync)
+app.command("work")(work.work)
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("nearest")(nearest.nearest)

@@ -85,6 +85,10 @@ def sync(
     max_tokens: Annotated[
         int, typer.Option(min=1, help="Embed a longer text up to this token; say so every time.")
     ] = 512,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Embed in so many processes on this machine, each with its share of the processors."),
+    ] = None,
     index: Annotated[
         bool, typer.Option("--index/--no-index", help="Build the index when there is enough for one.")
     ] = True,
@@ -99,6 +103,9 @@ def sync(
     so. Rows that --where leaves out (deleted ones, say) are as if they were gone. Should most of your questions be
     gone, or have no text any more, it changes nothing and exits with 4 until you say --allow-gone.
 
+    With --workers, processes of their own embed; one that dies is started again. Whether with or without, workers on
+    other machines may join: tagdb work.
+
     question_id may be any integer, a uuid or a text: the labels have the type that the first sync finds. Another one is
     refused later until you say --new-keys, which keeps the vectors of all texts that are still there.
 
@@ -109,6 +116,8 @@ def sync(
         tagdb sync --dry-run
 
         tagdb sync --text title
+
+        tagdb sync --workers 4
 
         tagdb sync --source-sql 'SELECT id AS question_id, subject AS text FROM tickets'
 
@@ -136,7 +145,7 @@ def sync(
     if dry_run:
         given.print_result(db.plan(**what), _print_plan)
         return
-    result = db.sync(**what, batch_size=batch_size, index=index)
+    result = db.sync(**what, batch_size=batch_size, index=index, workers=workers)
     given.print_done(result, _print_result)
     if result.failed and given.quiet and not given.json:
         given.reporter().warn(f"{result.failed:,} texts failed: tagdb status says why")

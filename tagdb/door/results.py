@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tagdb.pipeline.learning.train import TrainResult
     from tagdb.pipeline.learning.training_set import SimilarLabels
     from tagdb.pipeline.sync import SyncResult
+    from tagdb.pipeline.syncing import joining
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,25 @@ class Synced:
             embedder=result.embedder,
             texts_per_second=embedded.texts_per_second,
         )
+
+
+@dataclass(frozen=True)
+class Worked:
+    """What a worker did, of one sync or, where it waited for more, of `syncs`; other counts as those of `Synced`."""
+
+    syncs: int
+    embedded: int
+    truncated: int
+    without_token: int
+    failed: int
+    texts_per_second: float | None
+
+    @classmethod
+    def of(cls, result: joining.Worked) -> Worked:
+        """Take what the use case returns."""
+        done = result.embedded
+        counts = (done.texts, done.truncated, done.without_token, done.refused)
+        return cls(result.syncs, *counts, done.texts_per_second)
 
 
 @dataclass(frozen=True)

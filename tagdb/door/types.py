@@ -5,7 +5,18 @@ from __future__ import annotations
 from tagdb.classify import Metrics
 from tagdb.door.collection import Collection
 from tagdb.door.reporting import Event
-from tagdb.door.results import Activated, Deleted, Lifted, NearQuestion, NearTag, Pruned, Restored, Synced, Trained
+from tagdb.door.results import (
+    Activated,
+    Deleted,
+    Lifted,
+    NearQuestion,
+    NearTag,
+    Pruned,
+    Restored,
+    Synced,
+    Trained,
+    Worked,
+)
 from tagdb.models import EmbedderSpec
 from tagdb.pipeline.asking.status import Reason, Status
 from tagdb.pipeline.checking.doctor import Examination
@@ -53,4 +64,5 @@ __all__ = [
     "Synced",
     "Trained",
     "Verified",
+    "Worked",
 ]

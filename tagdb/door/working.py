@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tagdb.door.opened import Opened
-from tagdb.door.results import Synced, Trained
+from tagdb.door.results import Synced, Trained, Worked
 from tagdb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -94,10 +94,12 @@ class Working(Opened):
         batch_size: int | None = None,
         max_tokens: int = _MAX_TOKENS,
         index: bool = True,
+        workers: int | None = None,
     ) -> Synced:
         """Embed what changed, renew tag vectors, and write the labels that are due.
 
-        It may be stopped at any time: what is committed stays, and the next sync goes on from there.
+        It may be stopped at any time: what is committed stays, and the next sync goes on from there. With `workers`,
+        so many processes of their own embed, and not this one.
 
         Raises
         ------
@@ -109,6 +111,8 @@ class Working(Opened):
         """
         from tagdb.pipeline import sync
 
+        if workers is not None and workers < 1:
+            raise UsageError(f"{workers} workers embed nothing", hint="db.sync(workers=1), or leave it out")
         with self._at_work() as database:
             result = sync.sync(
                 database,
@@ -120,8 +124,27 @@ class Working(Opened):
                 index=index,
                 allow_gone=allow_gone,
                 new_keys=new_keys,
+                workers=workers,
             )
         return Synced.of(result)
+
+    def work(self, *, wait: bool = False, threads: int | None = None) -> Worked:
+        """Join the sync that is running, on whatever machine, and embed beside it until nothing is left.
+
+        With `wait` it stays and works for every sync to come, until a signal ends it. `threads` are those to compute
+        with, unless this process has embedded before.
+
+        Raises
+        ------
+        Unavailable : no sync is running, and `wait` does not say to wait for one
+        EmbedderUnavailable : what the sync embeds with is not on this machine
+        """
+        from tagdb.pipeline.syncing import joining
+
+        if threads is not None and threads < 1:
+            raise UsageError(f"{threads} threads compute nothing", hint="db.work(threads=1), or leave it out")
+        with self._at_work() as database:
+            return Worked.of(joining.work(database, self._reporter, wait=wait, threads=threads))
 
     def plan(
         self,
