@@ -99,7 +99,7 @@ ORDER BY id DESC LIMIT 1
 
 -- name: goes_on
 -- Whether whoever coordinates the run is there still.
-SELECT EXISTS (
+SELECT EXISTS (SELECT FROM tagdb.run WHERE id = :run AND status = 'running') AND EXISTS (
     SELECT FROM pg_locks
     WHERE locktype = 'advisory' AND objsubid = 2 AND objid::bigint = :run
         AND classid = CAST(CAST('tagdb'::regnamespace AS integer) # 1952540530 AS oid)
