@@ -67,6 +67,7 @@ def test_every_command_is_on_the_page() -> None:
         "demo",
         "import",
         "sync",
+        "work",
         "train",
         "predict",
         "nearest",

@@ -103,6 +103,8 @@ def test_1_for_what_tagdb_refuses(standing_world: Database, words: tuple[str, ..
         ("train", "--query", "SELECT 1", "--seed", "-1"),
         ("train", "--query", "SELECT 1", "--name", "7"),
         ("sync", "--limit", "0"),
+        ("sync", "--workers", "0"),
+        ("work", "--threads", "0"),
         ("db", "start"),
         ("status", "--db-url", "mysql://me@somewhere/db"),
     ],

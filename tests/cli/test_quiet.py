@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tagdb.pipeline.running import server
 from tests.cli.running import commands, done, tagdb
 from tests.elmo.pretraining import sentences
 from tests.pipeline import stored
-from tests.pipeline.world import refuse_poison
+from tests.pipeline.world import refuse_poison, sync_running
 
 RESULTS = {
     "db psql",
@@ -64,6 +65,7 @@ def acts(
         "embedder verify mine",
         "embedder use mine",
         "sync",
+        "work",
         "train --query-file -",
         "train --again --activate",
         "predict",
@@ -91,11 +93,12 @@ def _command(line: str, known: set[str]) -> str:
     return next(name for length in (3, 2, 1) if (name := " ".join(words[:length])) in known)
 
 
-def test_nothing_is_said_when_all_is_well(acts: list[str]) -> None:
+def test_nothing_is_said_when_all_is_well(acts: list[str], database: Database) -> None:
     known = {words for words, _ in commands()}
     assert {_command(line, known) for line in acts} == known - RESULTS
     for line in acts:
-        result = tagdb(*line.split(), "-q", typed=stored.LABELLED)
+        with sync_running(database) if line == "work" else nullcontext():
+            result = tagdb(*line.split(), "-q", typed=stored.LABELLED)
         assert (result.exit_code, result.stdout, result.stderr) == (0, "", ""), line
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tagdb.pipeline.embedders import pretraining
 from tests.cli import running
 from tests.elmo.pretraining import sentences
 from tests.pipeline import stored
-from tests.pipeline.world import World
+from tests.pipeline.world import World, sync_running
 
 OTHERWISE_EACH_TIME = {
     "texts_per_second",
@@ -56,6 +57,7 @@ def _steps(folder: Path, embedder: Path) -> list[Step]:
         (f"import {file}", lambda db: db.import_files(file)),
         ("sync --dry-run --text tags", lambda db: db.plan(text="tags")),
         ("sync --text tags", lambda db: db.sync(text="tags")),
+        ("work", lambda db: db.work()),
         ("train --query SQL", lambda db: db.train(stored.LABELLED)),
         ("train --again --seed 3 --activate", lambda db: db.train(again=True, seed=3, activate=True)),
         ("predict", lambda db: db.predict()),
@@ -102,11 +104,13 @@ def test_methods_give_what_commands_print(
         for line, method in steps:
             words = [stored.LABELLED if word == "SQL" else word for word in line.split()]
             monkeypatch.setenv("TAGDB_HOME", str(tmp_path / "of the command"))
-            printed = running.tagdb(*words, "--json").stdout
+            with sync_running(world.database) if line == "work" else nullcontext():
+                printed = running.tagdb(*words, "--json").stdout
             monkeypatch.setenv("TAGDB_HOME", str(tmp_path / "of the method"))
             if line.startswith("embedder train"):
                 (tmp_path / "elmo").rename(tmp_path / "of the command" / "elmo")
-            plain = tagdb.as_json(method(db))
+            with sync_running(twin) if line == "work" else nullcontext():
+                plain = tagdb.as_json(method(db))
             returned = json.dumps(plain).replace("twin", _name(world))
             returned = returned.replace("of the method", "of the command").replace("(--db-url)", "(TAGDB_DATABASE_URL)")
             left_out = OTHERWISE_EACH_TIME | (OF_THE_RUN if line.startswith("embedder train") else set())

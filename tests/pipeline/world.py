@@ -21,8 +21,10 @@ from tagdb.pipeline.asking import status
 from tagdb.pipeline.embedders import installed, registry
 from tagdb.pipeline.embedders.registry import StoredEmbedder
 from tagdb.pipeline.planning import Plan, plan
+from tagdb.pipeline.running.locking import exclusive
+from tagdb.pipeline.running.recording import recorded
 from tagdb.pipeline.sync import Choice, SyncResult, sync
-from tagdb.pipeline.syncing import moved
+from tagdb.pipeline.syncing import moved, staging
 
 Vector: TypeAlias = npt.NDArray[np.float64]
 
@@ -156,6 +158,15 @@ class World:
         """Return the last row of `run`."""
         with self.database.session() as session:
             return dict(session.rows_of("SELECT * FROM tagdb.run ORDER BY id DESC LIMIT 1", {})[0]._mapping)
+
+
+@contextmanager
+def sync_running(database: Database) -> Iterator[None]:
+    """Let a sync be at work, with nothing to embed."""
+    with database.session() as session, exclusive(session), recorded(session, "sync", {}) as counts:
+        embedder = registry.chosen(session)
+        staging.stage(session, counts.run, embedder, limit=0, max_tokens=512, block_size=None)
+        yield
 
 
 class OnStep(Silent):

@@ -62,7 +62,9 @@ def finished(process: Started, *, code: int = 0, seconds: float = 90) -> tuple[s
 
 def assert_whole(world: World) -> None:
     """Every text has the one vector that a process alone gives it, and nothing is left of the work."""
-    found = world.rows("SELECT text, CAST(embedding AS real[]) FROM tagdb.text_vector JOIN tagdb.text t ON t.id = text_id")
+    found = world.rows(
+        "SELECT text, CAST(embedding AS real[]) FROM tagdb.text_vector JOIN tagdb.text t ON t.id = text_id"
+    )
     assert sorted(text for text, _ in found) == sorted(set(world.texts().values()))
     for text, numbers in found:
         np.testing.assert_array_equal(np.array(numbers, dtype=np.float32), stub.vector(text))
