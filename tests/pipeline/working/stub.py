@@ -63,10 +63,14 @@ def load(stored: StoredEmbedder) -> Embedder:
     return Stub(stored)
 
 
+def limit_threads(threads: int) -> None:
+    """Stand in for `elmo.limit_threads`, for there is nothing to limit."""
+
+
 def install() -> None:
     """Let this process embed with the stub."""
     registry.load = registry.load_here = load
-    elmo.limit_threads = lambda _threads: None
+    elmo.limit_threads = limit_threads
 
 
 def environment(folder: Path) -> dict[str, str]:

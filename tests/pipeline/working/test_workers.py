@@ -123,7 +123,8 @@ def _of_sync(world: World) -> list[int]:
     UNION ALL
     SELECT s.pid FROM pg_stat_activity s JOIN pg_stat_activity c ON c.pid IN (
         SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 0)
-    WHERE s.datname = current_database() AND s.backend_start BETWEEN c.backend_start AND c.backend_start + interval '1 s'
+    WHERE s.datname = current_database()
+        AND s.backend_start BETWEEN c.backend_start AND c.backend_start + interval '1 s'
     """
     return [backend for (backend,) in world.rows(query)]
 
@@ -142,7 +143,7 @@ def test_text_that_kills_its_workers_is_found_and_all_others_are_done(world: Wor
 
 def test_text_that_kills_the_sync_itself_is_found_by_the_next_ones(world: World, start: Start) -> None:
     world.put({1000: f"{stub.POISON} m"})
-    codes = []
+    codes: list[int] = []
     while not codes or codes[-1] == -signal.SIGKILL:
         assert len(codes) < 12
         codes.append(start(*SYNC).wait(90))
