@@ -15,11 +15,11 @@ SELECT {tag} AS tag, questions FROM tagdb.tag_vector t WHERE embedder_id = {embe
 -- name: plain_text
 -- A text that a spreadsheet shows as it is: one that it would run as a formula gets a quote before it. The last four
 -- are the wide forms of the first four, which are taken for them where such are typed.
-CASE WHEN {text} ~ '^[-=+@\t\r\n\uFF0D\uFF1D\uFF0B\uFF20]' THEN '''' || {text} ELSE {text} END
+(SELECT CASE WHEN {text} ~ '^[-=+@\t\r\n\uFF0D\uFF1D\uFF0B\uFF20]' THEN '''' || {text} ELSE {text} END)
 
 -- name: text_of_fixed_width
 -- A text as its bytes in UTF-8, those of all rows equally long by zeros at the end, which no text has.
-substring(convert_to({text}, 'UTF8') || decode(repeat('00', {bytes}), 'hex') FROM 1 FOR {bytes})
+(SELECT substring(convert_to({text}, 'UTF8') || decode(repeat('00', {bytes}), 'hex') FROM 1 FOR {bytes}))
 
 -- name: question_vectors
 SELECT {id} AS id, v.embedding
