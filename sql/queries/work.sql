@@ -97,6 +97,9 @@ WHERE command = 'sync' AND status = 'running' AND id IN (
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 ORDER BY id DESC LIMIT 1
 
+-- name: embedder
+SELECT id, name, kind, fingerprint, dim, directory, config, active FROM tagdb.embedder WHERE id = :id
+
 -- name: goes_on
 -- Whether whoever coordinates the run is there still.
 SELECT EXISTS (SELECT FROM tagdb.run WHERE id = :run AND status = 'running') AND EXISTS (

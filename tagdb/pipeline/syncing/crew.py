@@ -29,6 +29,7 @@ MOST_DEATHS = 30
 
 _GRACE_SECONDS = 20.0
 _LONGEST_REASON = 4_000
+_OPTIONS = "TAGDB_WORK_"  # what a user sets for workers typed by hand
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -138,7 +139,8 @@ class Crew:
         """Return what a child is told, with the database, whose URL may hold a password."""
         here = str(Path(config.__file__).resolve().parent.parent)
         path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
-        environment = {**os.environ, "PYTHONPATH": path, **dict.fromkeys(_THREADS, str(threads))}
+        given = {name: value for name, value in os.environ.items() if not name.startswith(_OPTIONS)}
+        environment = {**given, "PYTHONPATH": path, **dict.fromkeys(_THREADS, str(threads))}
         if self._database.dsn:
             environment["TAGDB_DATABASE_URL"] = self._database.dsn
         return environment

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from tagdb.db.connection import Row, Session
 from tagdb.errors import DatabaseError
-from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.embedders.registry import StoredEmbedder
 
 
@@ -61,6 +60,6 @@ def clear(session: Session, run: int) -> None:
 
 def announced(session: Session, row: Row) -> Work:
     """Return the work of a running sync by what it has announced."""
-    embedder = registry.chosen(session)
-    assert embedder.id == row.embedder_id, "nobody chooses another embedder while a sync runs"
-    return Work(row.run, embedder, row.max_tokens, row.block_size, row.texts, row.bytes)
+    embedder = session.row("work.embedder", id=row.embedder_id)
+    assert embedder is not None
+    return Work(row.run, StoredEmbedder.from_row(embedder), row.max_tokens, row.block_size, row.texts, row.bytes)
