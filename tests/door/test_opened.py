@@ -178,3 +178,10 @@ def test_fork_while_another_thread_opens_leaves_no_lock_behind(world: World) -> 
         [sys.executable, "-c", FORKED_WHILE_A_THREAD_OPENS], capture_output=True, text=True, check=True, timeout=60
     )
     assert ran.stdout == "3\n"
+
+
+def test_no_worker_and_no_thread_are_refused_at_once() -> None:
+    with pytest.raises(tagdb.UsageError, match="0 workers embed nothing"):
+        tagdb.Collection().sync(workers=0)
+    with pytest.raises(tagdb.UsageError, match="0 threads compute nothing"):
+        tagdb.Collection().work(threads=0)

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tagdb.db.connection import Database, Session
+from tagdb.models import Silent
 from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.running.recording import recorded
-from tagdb.pipeline.syncing import ranges, staging
+from tagdb.pipeline.syncing import ranges, staging, tally
 from tagdb.pipeline.syncing.blocks import Block
 from tagdb.pipeline.syncing.ranges import Pace, Range
 from tagdb.pipeline.syncing.staging import Work
@@ -226,3 +227,25 @@ def test_late_worker_of_a_dead_run_is_not_waited_for(sessions: list[Session]) ->
             ranges.claim(late, work, worker, Pace(work), ahead=False)
         staging.clear(coordinator, again.run)
         assert not other.scalar("work.is_left", run=work.run)
+
+
+def test_whoever_keeps_a_range_for_long_is_named_once(sessions: list[Session], monkeypatch: pytest.MonkeyPatch) -> None:
+    coordinator, one, _ = sessions
+    monkeypatch.setattr(tally, "_HANGING_SECONDS", 0.0)
+    said: list[str] = []
+
+    class Listening(Silent):
+        def say(self, message: str) -> None:
+            said.append(message)
+
+    _texts(coordinator, [5] * 3)
+    with _staged(coordinator) as work:
+        worker = _register(one, work)
+        held = ranges.claim(one, work, worker, Pace(work), ahead=False)
+        assert held is not None
+        watching = tally.Tally(tally.Embedded(), Silent(), Listening(), work.run)
+        watching.wait(coordinator, None)
+        watching.wait(coordinator, None)
+        (told,) = said
+        assert told.startswith("waiting for process 1 on here, which has had a range for ")
+        _finish(one, work, worker, held)
