@@ -122,7 +122,11 @@ SELECT pg_advisory_unlock(CAST('tagdb'::regnamespace AS integer) # 1952540530, C
 UPDATE tagdb.worker SET ended_at = clock_timestamp() WHERE id = :worker
 
 -- name: lock_rest
-SELECT id, first, last FROM tagdb.due_range WHERE run_id = :run AND NOT cut ORDER BY first LIMIT 1 FOR UPDATE
+-- Whoever cuts a piece off holds the rest for a moment, and is not waited for inside a statement: it might be frozen.
+SELECT id, first, last FROM tagdb.due_range WHERE run_id = :run AND NOT cut ORDER BY first LIMIT 1 FOR UPDATE SKIP LOCKED
+
+-- name: has_rest
+SELECT EXISTS (SELECT FROM tagdb.due_range WHERE run_id = :run AND NOT cut)
 
 -- name: lock_free
 -- A range that is cut and that nobody works on: its worker has died, or gave it back. One that was claimed just now is

@@ -5,6 +5,7 @@ How often a range was begun with is committed before the work, so that it outliv
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,8 @@ prefixes and suffixes, but a killed worker loses the block at hand.
 GROWTH = 4
 LARGEST_VECTORS_BYTES = 2**28
 LARGEST_TEXTS_BYTES = 2**25
+
+_CUTTING_SECONDS, _PAUSE = 1.0, 0.005
 
 MOST_ATTEMPTS = 3
 DEADLY = "its worker died three times"
@@ -124,9 +127,11 @@ def finish(session: Session, work: Work, worker: int, range_id: int, block: Bloc
 
 
 def _cut_next(session: Session, work: Work, worker: int, pace: Pace) -> Range | None:
-    rest = session.row("work.lock_rest", run=work.run)
-    if rest is None:
-        return None
+    deadline = time.monotonic() + _CUTTING_SECONDS
+    while (rest := session.row("work.lock_rest", run=work.run)) is None:
+        if not session.scalar("work.has_rest", run=work.run) or time.monotonic() > deadline:
+            return None
+        time.sleep(_PAUSE)
     return _cut(session, work, worker, rest, pace, attempts=1, size=pace.bytes, least=pace.least_bytes)
 
 

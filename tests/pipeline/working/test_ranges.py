@@ -249,3 +249,17 @@ def test_whoever_keeps_a_range_for_long_is_named_once(sessions: list[Session], m
         (told,) = said
         assert told.startswith("waiting for process 1 on here, which has had a range for ")
         _finish(one, work, worker, held)
+
+
+def test_worker_that_freezes_while_it_cuts_keeps_nobody_in_a_statement(sessions: list[Session]) -> None:
+    coordinator, one, two = sessions
+    _texts(coordinator, [5] * 3)
+    with _staged(coordinator) as work:
+        worker = _register(one, work)
+        two.begin()
+        assert two.row("work.lock_rest", run=work.run) is not None
+        assert ranges.claim(one, work, worker, Pace(work), ahead=False) is None
+        two.roll_back()
+        held = ranges.claim(one, work, worker, Pace(work), ahead=False)
+        assert held is not None
+        _finish(one, work, worker, held)
