@@ -68,6 +68,7 @@ def test_every_command_is_on_the_page() -> None:
         "import",
         "sync",
         "work",
+        "watch",
         "train",
         "predict",
         "nearest",

@@ -24,7 +24,7 @@ SELECT quote_ident(pg_get_userbyid(relowner)) FROM pg_class WHERE oid = 'tagdb.l
 -- name: narrow
 -- Labels, neighbours and status: of the texts nothing but their vectors, of embedders not where their files lie.
 GRANT USAGE ON SCHEMA tagdb TO {reader};
-GRANT SELECT ON tagdb.alembic_version, tagdb.labels, tagdb.status, tagdb.embedding, tagdb.question, tagdb.text_vector,
+GRANT SELECT ON tagdb.alembic_version, tagdb.labels, tagdb.status, tagdb.health, tagdb.embedding, tagdb.question, tagdb.text_vector,
     tagdb.tag_vector, tagdb.classifier_weight TO {reader};
 GRANT SELECT (id, name, dim, chosen, active) ON tagdb.embedder TO {reader};
 GRANT EXECUTE ON FUNCTION tagdb.nearest_tags, tagdb.nearest_questions, tagdb.classify TO {reader}

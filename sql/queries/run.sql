@@ -20,6 +20,20 @@ UPDATE tagdb.run SET
     detail = CAST(:detail AS jsonb)
 WHERE id = :id
 
+-- name: forget_idle
+-- Of a sync that found nothing to do: the last complete one stands for it, if there is one.
+WITH last AS (
+    SELECT id
+    FROM tagdb.run
+    WHERE command = 'sync' AND status = 'done' AND args->>'limit' IS NULL AND NOT detail ? 'label_fault' AND id <> :id
+    ORDER BY id DESC LIMIT 1
+), idle AS (
+    DELETE FROM tagdb.run WHERE id = :id AND EXISTS (SELECT FROM last) RETURNING started_at
+)
+UPDATE tagdb.run r SET detail = r.detail || jsonb_build_object('current_at', idle.started_at)
+FROM last, idle
+WHERE r.id = last.id
+
 -- name: last
 -- A standby does not see who is at work on its primary.
 SELECT id, command, started_at, finished_at, read, written, skipped, failed,

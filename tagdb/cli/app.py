@@ -29,6 +29,7 @@ from tagdb.cli import (
     status,
     sync,
     train,
+    watch,
     work,
 )
 from tagdb.errors import Stopped, TagdbError
@@ -153,6 +154,7 @@ app.command("demo")(demo.demo)
 app.command("import")(importing.import_)
 app.command("sync")(sync.sync)
 app.command("work")(work.work)
+app.command("watch")(watch.watch)
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("nearest")(nearest.nearest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from tagdb.errors import UsageError
 from tagdb.plain import as_json
 
 _LONGEST_LINE = 100_000
+_DURATION = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>[smhd]?)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 @dataclass
@@ -60,6 +63,20 @@ def read_query(query: str | None, query_file: Path | None, option: str = "--quer
         return query if query_file is None else query_file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{query_file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def seconds(duration: str | float) -> float:
+    """Return the seconds in a duration as people write it: 90, 90s, 1.5m, 2h, 1d.
+
+    Raises
+    ------
+    typer.BadParameter : it is none, or no time at all
+    """
+    found = _DURATION.fullmatch(str(duration).strip())
+    length = float(found["number"]) * _SECONDS[found["unit"]] if found else 0.0
+    if not length:
+        raise typer.BadParameter(f"{duration!r} is no duration such as 90, 90s, 15m, 2h or 1d")
+    return length
 
 
 def is_given(ctx: typer.Context, parameter: str) -> bool:

@@ -7,31 +7,88 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tagdb import shortening
-from tagdb.cli.common import print_facts
+from tagdb.cli.common import print_facts, seconds
 from tagdb.cli.given import READING, Given, shares
-from tagdb.errors import CheckFailed
+from tagdb.drawing import duration
+from tagdb.errors import CheckFailed, UsageError
 
 if TYPE_CHECKING:
-    from tagdb.door.types import Status
+    from tagdb.door.types import Health, Status
 
 
 @shares(*READING)
 def status(
     given: Given,
     check: Annotated[bool, typer.Option("--check", help="Exit with 4 unless everything is current.")] = False,
+    max_lag: Annotated[
+        float | None,
+        typer.Option(
+            parser=seconds,
+            metavar="DURATION",
+            help="With --check: exit with 4 only if labels were last known to be current longer ago; quick to tell.",
+        ),
+    ] = None,
+    prometheus: Annotated[
+        bool, typer.Option("--prometheus", help="Print the same few numbers for Prometheus' textfile collector.")
+    ] = False,
 ) -> None:
     """Show how current texts, vectors, tags, labels and indexes are, in exact counts, and why they are not.
+
+    With --max-lag or --prometheus only what the view health tells is looked at, which takes no look at your tables: how
+    long ago labels were known to be current, and what keeps them from being so.
 
     Examples:
 
         tagdb status
 
         tagdb status --check || mail -s 'tagdb is behind' you@example.org
+
+        tagdb status --check --max-lag 15m
+
+        tagdb status --prometheus > tagdb.prom
     """
+    if max_lag is not None and not check:
+        raise UsageError("--max-lag says what --check is to check", hint="tagdb status --check --max-lag 15m")
+    if prometheus and given.json:
+        raise UsageError("--prometheus and --json are two forms of one result", hint="give one of them")
+    if prometheus and check and max_lag is None:
+        raise UsageError("--prometheus shows no exact counts to check", hint="tagdb status --check --max-lag 15m")
+    if prometheus or max_lag is not None:
+        _show_health(given, max_lag, prometheus=prometheus)
+        return
     picture = given.collection().status()
     given.print_result(picture, _print)
     if check and picture.reasons:
         raise CheckFailed(f"not everything is current: {_why(picture)}", hint=picture.reasons[0].next)
+
+
+def _show_health(given: Given, max_lag: float | None, *, prometheus: bool) -> None:
+    health = given.collection().health()
+    if prometheus:
+        typer.echo(health.as_prometheus(), nl=False)
+    else:
+        given.print_result(health, _print_health)
+    if max_lag is not None and (late := health.too_late(max_lag)):
+        raise CheckFailed(late, hint="tagdb status, and tagdb sync or tagdb watch")
+
+
+def _print_health(health: Health) -> None:
+    def ago(length: float | None) -> str | None:
+        return None if length is None else f"{duration(length)} ago"
+
+    running = health.running and f"{health.running}, for {duration(health.running_seconds or 0.0)}"
+    facts = {
+        "known to be current": ago(health.lag_seconds),
+        "last complete sync": ago(health.seconds_since_sync),
+        "at work": running,
+        "texts due": health.due,
+        "texts without a vector": health.failed,
+        "changes waiting": health.waiting,
+        "workers": health.workers,
+        "the last sync failed": health.last_error,
+    }
+    known = {name: value for name, value in facts.items() if value is not None}
+    print_facts({**dict.fromkeys(list(facts)[:2]), **known})
 
 
 def _why(picture: Status) -> str:

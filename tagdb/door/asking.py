@@ -10,6 +10,7 @@ from tagdb.door.results import NearQuestion, NearTag
 from tagdb.errors import UsageError
 
 if TYPE_CHECKING:
+    from tagdb.pipeline.asking.health import Health
     from tagdb.pipeline.asking.status import Status
 
 
@@ -100,6 +101,13 @@ class Asking(Opened):
 
         with self._at_work() as database:
             return status.status(database)
+
+    def health(self) -> Health:
+        """Tell how long ago labels were known to be current, and what keeps them from being so; little is read."""
+        from tagdb.pipeline.asking import health
+
+        with self._at_work() as database:
+            return health.health(database)
 
     def export(self, file: str | os.PathLike[str], *, probability: bool = False, spreadsheet: bool = False) -> int:
         """Write id and label of every labelled question to a .csv or .parquet file; return how many there are.

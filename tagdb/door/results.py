@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from tagdb.classify import Metrics
     from tagdb.pipeline.asking.nearest import Neighbour
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tagdb.pipeline.learning.training_set import SimilarLabels
     from tagdb.pipeline.sync import SyncResult
     from tagdb.pipeline.syncing import joining
+    from tagdb.pipeline.watching import Pass
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,29 @@ class Worked:
         done = result.embedded
         counts = (done.texts, done.truncated, done.without_token, done.refused)
         return cls(result.syncs, *counts, done.texts_per_second)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A pass of `watch`: what it `synced`, or the `fault` for which it did not, with a `hint` what to do about it.
+
+    At its end, the oldest change that it took in was at most so old as `oldest_change_seconds`, where that is known.
+    """
+
+    ended_at: datetime
+    seconds: float
+    oldest_change_seconds: float | None
+    synced: Synced | None
+    fault: str | None
+    hint: str | None
+
+    @classmethod
+    def of(cls, done: Pass) -> Watched:
+        """Take what the use case gives."""
+        synced = Synced.of(done.result) if done.result else None
+        fault = str(done.fault) if done.fault else None
+        hint = done.fault.hint if done.fault else None
+        return cls(done.ended_at, done.seconds, done.oldest_change, synced, fault, hint)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ from tagdb.door.results import (
     Restored,
     Synced,
     Trained,
+    Watched,
     Worked,
 )
 from tagdb.models import EmbedderSpec
+from tagdb.pipeline.asking.health import Health
 from tagdb.pipeline.asking.status import Reason, Status
 from tagdb.pipeline.checking.doctor import Examination
 from tagdb.pipeline.checking.findings import Finding
@@ -44,6 +46,7 @@ __all__ = [
     "Event",
     "Examination",
     "Finding",
+    "Health",
     "ImportResult",
     "ImportedRow",
     "IndexStatus",
@@ -64,5 +67,6 @@ __all__ = [
     "Synced",
     "Trained",
     "Verified",
+    "Watched",
     "Worked",
 ]

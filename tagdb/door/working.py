@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tagdb.door.opened import Opened
-from tagdb.door.results import Synced, Trained, Worked
+from tagdb.door.results import Synced, Trained, Watched, Worked
 from tagdb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -145,6 +147,60 @@ class Working(Opened):
             raise UsageError(f"{threads} threads compute nothing", hint="db.work(threads=1), or leave it out")
         with self._at_work() as database:
             return Worked.of(joining.work(database, self._reporter, wait=wait, threads=threads))
+
+    def watch(
+        self,
+        *,
+        every: float = 1.0,
+        full_every: float = 300.0,
+        max_tokens: int = _MAX_TOKENS,
+        index: bool = True,
+        metrics: str | None = None,
+        max_lag: float = 900.0,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Watched]:
+        """Sync as soon as something has changed, until `stop` is set; give each pass that did something, or failed.
+
+        Asked every so many seconds; where rows change without a sign, all are looked at after `full_every` at most. The
+        embedder is loaded once. A lost server and another tagdb at work are waited for, and what failed is tried again:
+        of the same failure only the first is given. At `metrics`, a port or HOST:PORT, a monitor is answered; it is
+        told of an alarm after `max_lag` seconds. In a loop, the body runs between two passes.
+
+        Raises
+        ------
+        UsageError : a setting makes no sense
+        ConnectionFailed : there is no connection to begin with
+        SchemaMismatch : the schema is of another version, or gone
+        Unavailable : nothing can be written here, or nothing can listen there
+        """
+        from tagdb.door import serving
+
+        if min(every, full_every, max_lag) <= 0:
+            raise UsageError("every, full_every and max_lag are seconds, more than none")
+        where = None if metrics is None else serving.place(metrics)
+        return self._watch(every, full_every, max_tokens, index, where, max_lag, stop or threading.Event())
+
+    def _watch(
+        self,
+        every: float,
+        full_every: float,
+        max_tokens: int,
+        index: bool,
+        where: tuple[str, int] | None,
+        max_lag: float,
+        stop: threading.Event,
+    ) -> Iterator[Watched]:
+        from tagdb.door import serving
+        from tagdb.pipeline import watching
+        from tagdb.pipeline.running.vitals import Vitals
+
+        settings, vitals = watching.Settings(every, full_every, max_tokens, index), Vitals()
+        with self._at_work() as database, ExitStack() as beside:
+            if where is not None:
+                address = beside.enter_context(serving.serving(where, vitals, max_lag, self.schema))
+                self._reporter.say(f"metrics on {address}")
+            for done in watching.watch(database, settings, self._reporter, vitals, stop):
+                yield Watched.of(done)
 
     def plan(
         self,

@@ -18,7 +18,7 @@ from tagdb.pipeline.running.locking import exclusive
 from tagdb.pipeline.running.recording import Counts, recorded
 from tagdb.pipeline.syncing import comparing, embedding, indexing, moved, tag_vectors
 from tagdb.pipeline.syncing.comparing import Changes, Compared
-from tagdb.pipeline.syncing.embedding import NO_TOKEN, Embedded
+from tagdb.pipeline.syncing.embedding import NO_TOKEN, Embedded, Loader
 from tagdb.pipeline.syncing.moved import Look
 
 __all__ = ["PRESETS", "Changes", "Choice", "SyncResult", "sync"]
@@ -41,6 +41,13 @@ class SyncResult:
     labels_removed: int = 0
     indexed: list[str] = field(default_factory=list)
     label_fault: InputRefused | None = None
+    switched: bool = False
+
+    @property
+    def did_something(self) -> bool:
+        """Whether anything was due."""
+        made = self.tags or self.tags_removed or self.labelled or self.labels_removed or self.indexed or self.switched
+        return bool(self.changes.total or self.embedded.due or made or self.label_fault)
 
     @property
     def without_token(self) -> int:
@@ -65,13 +72,16 @@ def sync(
     allow_gone: bool = False,
     new_keys: bool = False,
     workers: int | None = None,
+    load: Loader | None = None,
+    keep_idle: bool = True,
 ) -> SyncResult:
     """Bring texts, vectors, tag centroids and labels to what the user's tables say now.
 
     Texts are embedded by this process, or by so many `workers` that it starts; others may join with `tagdb work`.
 
     Every step commits by itself and takes up what an earlier, interrupted run left; a second run writes nothing. A
-    change of the source and the texts it gives are one step.
+    change of the source and the texts it gives are one step. Without `keep_idle` a run that finds nothing to do leaves
+    no record of its own; `load` returns a model that may have been loaded before.
 
     Raises
     ------
@@ -100,7 +110,7 @@ def sync(
         sourceviews.naming_the_query(session),
         ExitStack() as loading,
     ):
-        compared, load = _compare_and_store(
+        compared, loaded = _compare_and_store(
             session,
             choice,
             max_tokens,
@@ -109,11 +119,13 @@ def sync(
             here=workers is None,
             allow_gone=allow_gone,
             new_keys=new_keys,
+            loader=load,
         )
         run = _Run(database, session, reporter, compared, max_tokens, limit, block_size, index, counts.run, workers)
         try:
-            made = {} if compared.look.nothing_moved else run.bring_up_to_date(load)
+            made = {} if compared.look.nothing_moved else run.bring_up_to_date(loaded)
             run.finish(made, counts)
+            counts.idle = not (keep_idle or run.did_something or "fingerprints" in counts.detail)
         finally:
             _count(counts, run.result, compared.embedder)
         return run.result
@@ -129,13 +141,15 @@ def _compare_and_store(
     here: bool,
     allow_gone: bool,
     new_keys: bool,
+    loader: Loader | None,
 ) -> tuple[Compared, Callable[[], Embedder]]:
     """Let a change of the source and its texts take effect together; where it is needed `here`, the model loads."""
     with session.transaction():
         compared = comparing.compare(session, choice, max_tokens, reporter, new_keys=new_keys)
         if not allow_gone and (refusal := comparing.mass_deletion(session, compared)):
             raise refusal
-        load = loading.enter_context(embedding.loading(compared.embedder, ahead=here and compared.changes.written > 0))
+        ahead = here and compared.changes.written > 0
+        load = loading.enter_context(embedding.loading(compared.embedder, ahead=ahead, load=loader))
         if compared.to_apply:
             comparing.apply(session, reporter, compared.key)
             session.execute("sync.note_gone", gone=compared.changes.gone)
@@ -160,6 +174,11 @@ class _Run:
     def __post_init__(self) -> None:
         self.embedder: StoredEmbedder = self.compared.embedder
         self.result = SyncResult(self.compared.changes, Embedded(), self.embedder.name)
+
+    @property
+    def did_something(self) -> bool:
+        """Whether anything was to be done."""
+        return self.compared.to_apply or self.result.did_something
 
     def bring_up_to_date(self, load: Callable[[], Embedder]) -> dict[str, str]:
         """Do all that is due, and return the fingerprints of what was made, each as soon as it is up to date."""
@@ -227,6 +246,7 @@ class _Run:
         if self.index:
             self._build_indexes()
         registry.promote(self.session, self.embedder)
+        self.result.switched = True
         self.reporter.say(f"everything reads embedder {self.embedder.name!r} now")
 
     def _predict(self, look: Look) -> None:
@@ -271,3 +291,5 @@ def _count(counts: Counts, result: SyncResult, embedder: StoredEmbedder) -> None
         "labelled": result.labelled,
         "texts_per_second": embedded.texts_per_second,
     }
+    if result.label_fault:
+        counts.detail["label_fault"] = str(result.label_fault)

@@ -132,4 +132,4 @@ def test_every_command_with_json_is_compared(tmp_path: Path) -> None:
         next(name for length in (3, 2, 1) if (name := " ".join(line.split()[:length])) in known)
         for line, _ in _steps(tmp_path, tmp_path)
     }
-    assert compared == known
+    assert compared == known - {"watch"}, "which ends by a signal alone"

@@ -23,8 +23,9 @@ NARROW = {
     "questions": "SELECT count(nearest) FROM tagdb.nearest_questions(1, 50)",
     "classify": "SELECT count(c.label) FROM tagdb.embedding e CROSS JOIN LATERAL tagdb.classify(e.embedding, 1) c",
     "status": "SELECT labelled FROM tagdb.status",
+    "health": "SELECT due FROM tagdb.health",
 }
-FOUND = {"labels": 24, "tags": 4, "questions": 23, "classify": 24, "status": 24}
+FOUND = {"labels": 24, "tags": 4, "questions": 23, "classify": 24, "status": 24, "health": 0}
 
 
 @pytest.fixture
@@ -75,6 +76,7 @@ def test_commands_of_a_narrow_reader_work_or_say_what_to_ask_for(
     assert f"next: tagdb db grant {reader} (as the owner" in refused.stderr
     done("db", "grant", reader, TAGDB_DATABASE_URL=owned.dsn)
     assert _as(dsn, "export", "predictions", "-").stdout.count("\n") == 25
+    assert "tagdb_texts_due" in _as(dsn, "status", "--prometheus").stdout
     reading: tuple[tuple[str, ...], ...] = (("status",), ("nearest", "red"), ("nearest", "red", "--questions"))
     for command in reading:
         refused = _as(dsn, *command)
@@ -82,6 +84,7 @@ def test_commands_of_a_narrow_reader_work_or_say_what_to_ask_for(
         assert f"next: tagdb db grant {reader} --wide (as the owner" in refused.stderr
     writing: tuple[tuple[str, ...], ...] = (
         ("sync",),
+        ("watch",),
         ("predict",),
         ("models", "delete", "1", "--yes"),
         ("index", "build"),

@@ -18,6 +18,7 @@ from tests.places.loop import LABELLED, QUESTIONS, whole_loop
 WRITING = {
     "import": ("-",),
     "sync": (),
+    "watch": (),
     "sync --dry-run": (),
     "sync --dry-run --source-sql": ("SELECT id AS question_id, title AS text FROM questions",),
     "train": ("--query", LABELLED),
@@ -49,6 +50,7 @@ def test_standby_answers_readers_and_names_itself_to_who_would_write(
     _catch_up(dba, standby)
     url = {"TAGDB_DATABASE_URL": standby.url(owner, shop)}
     assert "everything is current" in done("status", "--check", **url).stdout
+    assert "last complete sync" in done("status", "--check", "--max-lag", "1h", **url).stdout
     assert "python" in done("nearest", "numpy", "-k", "3", **url).stdout
     assert len(objects(done("nearest", "java", "--questions", "--json", **url).stdout)) == 10
     result = tmp_path / "results.csv"
@@ -74,6 +76,8 @@ def test_run_at_work_on_the_primary_is_not_killed_to_its_standby(
         for server in (dba, standby):
             (shown,) = objects(done("status", "--json", TAGDB_DATABASE_URL=server.url(owner, shop)).stdout)
             assert shown["last_run"]["status"] == "running"
+            told = done("status", "--prometheus", TAGDB_DATABASE_URL=server.url(owner, shop)).stdout
+            assert 'tagdb_running{collection="tagdb"} 1.0' in told
 
 
 def test_schema_that_is_missing_on_a_standby_is_told_as_such(

@@ -16,12 +16,16 @@ from tagdb.pipeline.running.stopping import Stopped, ending_on_sigterm
 
 @dataclass
 class Counts:
-    """Rows read = written + skipped (by reason) + failed, in the unit the command speaks of; `run` is the row's id."""
+    """Rows read = written + skipped (by reason) + failed, in the unit the command speaks of; `run` is the row's id.
+
+    Of a sync that was `idle`, the record of the last one says that nothing has changed since; no record of it is kept.
+    """
 
     read: int = 0
     written: int = 0
     failed: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
+    idle: bool = False
     detail: dict[str, Any] = field(default_factory=dict)
     run: int = 0
 
@@ -51,7 +55,8 @@ def recorded(session: Session, command: str, args: Mapping[str, Any]) -> Iterato
         with suppress(TagdbError):  # what went wrong first is what has to be told
             _finish(session, run, status, counts, codec)
         raise
-    _finish(session, run, "done", counts, codec)
+    if not (counts.idle and session.execute("run.forget_idle", id=run)):
+        _finish(session, run, "done", counts, codec)
 
 
 def _shown(value: Any) -> Any:

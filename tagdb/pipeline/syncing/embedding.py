@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
+from typing import TypeAlias
 
 from tagdb.db.connection import Database, Session
 from tagdb.models import Embedder, Reporter
@@ -21,22 +22,25 @@ from tagdb.pipeline.syncing.staging import Work
 from tagdb.pipeline.syncing.tally import Embedded, Tally
 from tagdb.pipeline.syncing.working import Worker
 
-__all__ = ["DEFAULT_MAX_TOKENS", "NO_TOKEN", "Embedded", "embed_due", "loading"]
+__all__ = ["DEFAULT_MAX_TOKENS", "NO_TOKEN", "Embedded", "Loader", "embed_due", "loading"]
 
 DEFAULT_MAX_TOKENS = 512
 
+Loader: TypeAlias = Callable[[StoredEmbedder], Embedder]
+
 
 @contextmanager
-def loading(embedder: StoredEmbedder, *, ahead: bool) -> Iterator[Callable[[], Embedder]]:
+def loading(embedder: StoredEmbedder, *, ahead: bool, load: Loader | None = None) -> Iterator[Callable[[], Embedder]]:
     """Give the function that returns the embedder's model: loaded when called or, `ahead`, in the background by then.
 
-    What keeps it from being loaded is raised by the call alone.
+    What keeps it from being loaded is raised by the call alone. Somebody who keeps models has a `load` of their own.
     """
+    load = load or registry.load
     if not ahead:
-        yield partial(registry.load, embedder)
+        yield partial(load, embedder)
         return
     with ThreadPoolExecutor(1, "tagdb-load") as loader:
-        yield loader.submit(registry.load, embedder).result
+        yield loader.submit(load, embedder).result
 
 
 def embed_due(

@@ -136,6 +136,11 @@ def glance(session: Session, max_tokens: int) -> Look:
     return Look(Moved.NONE, views, last, _same(session, last, (*CENTROIDS, *LABELS)))
 
 
+def rows_tell(session: Session) -> bool:
+    """Return whether a look at the rows can tell that nothing has moved: not with SQL of the user's own, say."""
+    return _readable_tables(session)[1] is not None
+
+
 def as_before(session: Session, look: Look, tables: Iterable[str]) -> bool:
     """Return whether tables of tagdb are as a complete sync left them, before the questions moved that `look` found."""
     return look.moved is not Moved.UNKNOWN and _same(session, look.tables, tables)

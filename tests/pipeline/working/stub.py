@@ -56,7 +56,7 @@ class Stub:
         return np.array([vector(" ".join(tokens)) for tokens in tokenized])
 
 
-def load(stored: StoredEmbedder) -> Embedder:
+def load(stored: StoredEmbedder, *, for_few: bool = False) -> Embedder:
     """Stand in for `registry.load`."""
     if os.environ.get(BROKEN):
         raise EmbedderUnavailable("the stub is broken")

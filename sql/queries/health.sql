@@ -1,0 +1,4 @@
+-- Whether labels are kept current.
+
+-- name: row
+SELECT * FROM tagdb.health
