@@ -9,7 +9,7 @@ import numpy as np
 from tagdb.formats.rows import RECORD_LIMIT, Reason
 from tagdb.formats.taglists import as_field
 
-_PLAIN_TAG = r"\A[A-Za-z0-9.#+_-]+\z"
+_PLAIN_TAG = r"\A[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*(?:[#+]+[A-Za-z0-9._-]*)?\z"
 
 
 def is_readable(kind: Any) -> bool:

@@ -13,13 +13,24 @@ from tagdb.formats.values import without_entities
 
 MAX_TAG_LENGTH: Final = 200
 MAX_TAGS: Final = 1000
+_MAX_LENGTH = 2 * MAX_TAGS * MAX_TAG_LENGTH
 
 _CONTROLS = r"\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff"
 _FORBIDDEN = rf"""<>|,;"\\\[\]{{}}{_CONTROLS}"""
-_DOUBTFUL: Final = "&/:~=、，；｜"
-"""What others separate tags by: a field without a blank that has several of them is no tag."""
+_FOREIGN_SEPARATORS: Final = "、，；｜،؛"
+"""Commas and their like of other scripts, which no tag has."""
 
-_BEYOND_TAGS_AND_BLANKS = re.compile(f"[{_FORBIDDEN}{_DOUBTFUL}]")
+_DOUBTFUL: Final = "&/:~=#+*^$%@!?·•"
+"""What others separate tags by: a field without a blank in which several of them stand between words is no tag."""
+
+_LONE_SIGN = re.compile(r"\s[-–—/&:~=+*·•]\s")
+"""What others write between tags, with blanks around it."""
+
+_BEYOND_TAGS_AND_BLANKS = re.compile(
+    rf"[{_FORBIDDEN}{_FOREIGN_SEPARATORS}'()&/:~=*^$%@!?·•]|[#+][^\s#+]+[#+]|{_LONE_SIGN.pattern}"
+)
+"""What has to be looked at: other styles, quotes and signs that may stand between tags."""
+
 _NOT_IN_A_TAG = re.compile(rf"[\s{_FORBIDDEN}]")
 _ITEM = re.compile(
     r"""\s*(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>[^']*)'|(?P<bare>[^\s"'\\,{}()\[\]][^\s"\\,{}()\[\]]*))\s*"""
@@ -29,6 +40,7 @@ _LISTED = re.compile(
     rf"""\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>{_BARE}(?:[^"\\,{{}}()\[\]]*{_BARE})?))\s*"""
 )
 _QUOTED = re.compile(r"""\s*(?:"([^"\\]*)"|'([^'\\]*)')(?=\s|\Z)""")
+_EMPTY_SETS: Final = ("set()", "frozenset()")
 _NO_WORD = re.compile(r"[-+]?[\d.]+(?:e[-+]?\d+)?|None|null|nan|NaN|true|false|True|False")
 """What a list of Python, JSON or NumPy has without quotes, and means no text by."""
 _BRACKETS: Final = {"[": "]", "{": "}", "(": ")"}
@@ -54,7 +66,7 @@ def style_of(text: str) -> TagStyle:
     """How a field that is stripped, without entities and not empty lists its tags."""
     if text[0] == "<":
         return TagStyle.ANGLES
-    if text[0] == "[" or text[:2] in ("('", '("'):
+    if text[0] in "[(":
         return TagStyle.LIST
     if text[0] == "{":
         return TagStyle.BRACES
@@ -77,17 +89,18 @@ def tag_list(text: str) -> list[str]:
     """
     if len(text) <= MAX_TAG_LENGTH and _BEYOND_TAGS_AND_BLANKS.search(text) is None:
         return list(dict.fromkeys(text.split()))
-    text = plain_list(text)
+    text = _bounded(plain_list(text))
     return _checked(_SPLIT[style_of(text)](text)) if text else []
 
 
 def plain_list(text: str) -> str:
-    """A field of tags without what surrounds it: white space, and the entities of an HTML page, however often."""
+    """A field of tags in one line, without the entities of an HTML page, however often, and with single blanks."""
     for _ in range(_ENTITY_LAYERS):
         if (plain := without_entities(text)) == text:
             break
         text = plain
-    return text.strip()
+    text = " ".join(text.split())
+    return "" if text in _EMPTY_SETS else text
 
 
 def tags_between(separator: str) -> Callable[[str], list[str]]:
@@ -98,7 +111,7 @@ def tags_between(separator: str) -> Callable[[str], list[str]]:
     pattern = re.compile(re.escape(separator.strip()) or r"\s+")
 
     def split(text: str) -> list[str]:
-        text = plain_list(text)
+        text = _bounded(plain_list(text))
         if text and style_of(text) in _BRACKETED:
             return tag_list(text)
         return _checked(_nonempty(pattern.split(text)))
@@ -134,6 +147,13 @@ def single_tag(text: str, tags_of: Callable[[str], list[str]] = tag_list) -> str
     return tags[0]
 
 
+def _bounded(text: str) -> str:
+    """The text, unless it is longer than any list, and not worth the time to split it."""
+    if len(text) > _MAX_LENGTH:
+        raise Unfit(Reason.NOT_A_TAG_LIST)
+    return text
+
+
 def _checked(tags: list[str]) -> list[str]:
     tags = list(dict.fromkeys(" ".join(tag.split()) for tag in tags))
     if len(tags) > MAX_TAGS or not all(map(_is_tag, tags)):
@@ -153,10 +173,27 @@ def _unmarked(tags: list[str]) -> list[str]:
 
 
 def _split_blanks(text: str) -> list[str]:
+    if len(quoted := _all_quoted(text) or []) > 1:
+        return quoted
     tags = text.split()
-    if len(tags) == 1 and any(len(parts := text.split(sign)) > 2 and all(parts) for sign in _DOUBTFUL):
+    if any(sign in text for sign in _FOREIGN_SEPARATORS) or _LONE_SIGN.search(text):
+        raise Unfit(Reason.NOT_A_TAG_LIST)
+    if len(tags) == 1 and any(_separates(sign, text) for sign in _DOUBTFUL):
         raise Unfit(Reason.NOT_A_TAG_LIST)
     return tags
+
+
+def _separates(sign: str, text: str) -> bool:
+    """Whether a sign stands between words, and more than once; a hash or the like may also begin them."""
+    words = text.removeprefix(sign).split(sign)
+    return len(words) > (1 if text[0] == sign else 2) and all(words)
+
+
+def _all_quoted(text: str) -> list[str] | None:
+    """The texts between blanks, where all of them are in quotes."""
+    if text[0] not in "\"'" or _QUOTED.sub("", text):
+        return None
+    return [double or single for double, single in _QUOTED.findall(text)]
 
 
 def _split_angles(text: str) -> list[str]:
@@ -189,9 +226,9 @@ def _split_list(text: str) -> list[str]:
         raise Unfit(Reason.NOT_A_TAG_LIST)
     if text[0] != "[":
         return _items(text[1:-1], ",", bare=False)
-    if _QUOTED.sub("", inside := text[1:-1]).strip() == "":
-        return [double or single for double, single in _QUOTED.findall(inside)]
-    return _items(inside, ",", _LISTED)
+    inside = text[1:-1].strip()
+    quoted = _all_quoted(inside) if inside else []
+    return _items(inside, ",", _LISTED) if quoted is None else quoted
 
 
 def _split_braces(text: str) -> list[str]:
