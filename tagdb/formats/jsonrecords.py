@@ -29,8 +29,8 @@ _USUAL_KEYS = ("items", "questions", "posts", "data", "results", "records", "row
 _LINES_TRIED = 20
 _SAMPLE_BYTES = 1024 * 1024
 _SHAPES_HINT = (
-    "known are objects one a line, an array of objects, and such arrays under one key: bring others to that with "
-    "jq -c '.path.to.questions[]'"
+    "known are objects one a line, an array of objects, and such arrays under one key; bring others to that with "
+    "jq -c '.path.to.questions[]', or name the fields: --id-column, --title-column, --tags-column"
 )
 
 
@@ -61,7 +61,7 @@ def recognise_json(
         undecodable=Reason.NOT_IN_ENCODING if encoding else Reason.INVALID_UTF8,
     )
     sample = [fields for content in objects if not isinstance(fields := fields_of(content, 1), Reason)]
-    layout = named_layout(source.name, header, columns, sample)
+    layout = named_layout(source.name, header, columns, sample, _SHAPES_HINT)
     parts = {part: header[place] for part, place in layout.parts.items()}
     lists = any(isinstance(content.get(parts.get("tags", "")), list) for content in objects)
     meaning = meaning_of(sample, reading, from_html=lists and parts.get("id") == "question_id")

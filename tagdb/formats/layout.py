@@ -14,8 +14,11 @@ KNOWN_SHAPES: Final = (
     "known are CSV, TSV, JSON and Parquet with columns for id and tags (or name them: --id-column, --tags-column), "
     "StackLite's files, Data Explorer exports and a data dump's Posts.xml"
 )
+NUMBERED_COLUMNS: Final = "--no-header --id-column 1 --title-column 2 --tags-column 3"
 
 _UNNAMED = ("", "unnamed0")
+_NO_NAMES: Final = ("", "#")
+_OF_QUESTIONS: Final = ("questionid", "postid")
 _NAMES: Final[dict[str, tuple[str, ...]]] = {
     "id": ("id", "questionid", "postid", "qid", *_UNNAMED),
     "title": ("title", "questiontitle"),
@@ -80,9 +83,11 @@ def find_parts(header: Sequence[str], columns: Columns) -> dict[str, int]:
     known = {
         plain: place
         for place, plain in reversed(list(enumerate(map(plain_name, header))))
-        if place == 0 or plain not in _UNNAMED
+        if plain not in _UNNAMED or (place == 0 and (plain or header[0].strip() in _NO_NAMES))
     }
     parts = {}
+    if "id" in known and known.keys() & {"tag", "tagname"} and not known.keys() & {"title", "tags"}:
+        known |= {"id": known[name] for name in reversed(_OF_QUESTIONS) if name in known}
     for part, names in _NAMES.items():
         chosen = getattr(columns, part, None)
         place = _chosen_place(chosen, header) if chosen else next((known[n] for n in names if n in known), None)
@@ -92,7 +97,13 @@ def find_parts(header: Sequence[str], columns: Columns) -> dict[str, int]:
 
 
 def layout_of(
-    name: str, header: Sequence[str], columns: Columns, sample: Sequence[Sequence[str]] = (), *, has_names: bool = True
+    name: str,
+    header: Sequence[str],
+    columns: Columns,
+    sample: Sequence[Sequence[str]] = (),
+    *,
+    has_names: bool = True,
+    advice: str | None = None,
 ) -> Layout:
     """The layout of a file with these columns.
 
@@ -102,6 +113,7 @@ def layout_of(
         columns: the user's choice of them.
         sample: the fields of its first records, in the order of the header.
         has_names: whether these names are the file's own, and not the numbers of its columns.
+        advice: what helps where no name is known, if that is not to name or number the columns of a table.
 
     Raises:
         InputRefused: a column is missing that is needed or chosen, or the records are not those of questions.
@@ -109,9 +121,10 @@ def layout_of(
     layout = Layout(tuple(header), find_parts(header, columns), columns.id == ROW_NUMBER)
     _check_choice(layout, name, columns)
     if has_names:
-        _check_names(layout, name)
+        _check_names(layout, name, advice)
     _check_ids(layout, name)
     _refuse_dumps(layout, name, columns, sample)
+    _refuse_two_ids(layout, name, columns)
     _check_questions(layout, name, columns)
     return layout
 
@@ -161,17 +174,15 @@ def _check_choice(layout: Layout, name: str, columns: Columns) -> None:
             )
 
 
-def _check_names(layout: Layout, name: str) -> None:
-    columns = column_names(layout.header)
+def _check_names(layout: Layout, name: str, advice: str | None) -> None:
     if "id" not in layout.parts and _holds_data(layout.header):
-        raise InputRefused(
-            f"{name} does not begin with a header of known columns, but with: {columns}",
-            hint="if that is a record, number the columns: --no-header --id-column 1 --title-column 2 --tags-column 3",
-        )
-    if not layout.parts:
-        raise InputRefused(
-            f"{name} does not begin with a header of known columns, but with: {columns}", hint=KNOWN_SHAPES
-        )
+        advice = advice or f"if that is a record, number the columns: {NUMBERED_COLUMNS}"
+    elif layout.parts:
+        return
+    raise InputRefused(
+        f"{name} does not begin with a header of known columns, but with: {column_names(layout.header)}",
+        hint=advice or KNOWN_SHAPES,
+    )
 
 
 def _check_ids(layout: Layout, name: str) -> None:
@@ -198,12 +209,21 @@ def _refuse_dumps(layout: Layout, name: str, columns: Columns, sample: Sequence[
         raise InputRefused(f"{name} holds answers, not questions: its columns are {shown}", hint=KNOWN_SHAPES)
 
 
+def _refuse_two_ids(layout: Layout, name: str, columns: Columns) -> None:
+    """Refuse rows with an id of their own beside the id of a question, unless the user says which counts."""
+    others = [column for column in layout.header if plain_name(column) in _OF_QUESTIONS]
+    if others and layout.name_of("id") == "id" and not _is_named(columns.id):
+        own = layout.header[layout.parts["id"]]
+        raise InputRefused(
+            f"{name} has ids in {own!r} and in {others[0]!r}",
+            hint=f"name the column of the questions' ids: --id-column {own}, or --id-column {others[0]}",
+        )
+
+
 def _repeats(layout: Layout, sample: Sequence[Sequence[str]]) -> bool:
     """Whether an id or a tag comes twice, as they do where they are those of questions and not a list of tags."""
-    return any(
-        len({record[place].strip() for record in sample}) < len(sample)
-        for place in (layout.parts["id"], layout.parts["tags"])
-    )
+    places = [layout.parts[part] for part in ("id", "tags") if part in layout.parts]
+    return any(len({record[place].strip() for record in sample}) < len(sample) for place in places)
 
 
 def _check_questions(layout: Layout, name: str, columns: Columns) -> None:

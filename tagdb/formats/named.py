@@ -25,12 +25,15 @@ from tagdb.formats.taglists import as_field, style_of
 
 SAMPLE_SIZE: Final = 1000
 
+_NAME_THEM = "name the columns: --id-column and --title-column or --tags-column"
 _KNOWN_NAMES = 10_000
 _NO_NAMES: Final = (NO_COLUMN, ROW_NUMBER)
 
 
-def named_layout(name: str, header: Sequence[str], columns: Columns, sample: Sequence[Fields]) -> Layout:
-    """The layout of records with fields of these names, of which `sample` are the first.
+def named_layout(
+    name: str, header: Sequence[str], columns: Columns, sample: Sequence[Fields], advice: str = _NAME_THEM
+) -> Layout:
+    """The layout of records with fields of these names, of which `sample` are the first; `advice` if none is known.
 
     Raises:
         InputRefused: a field is missing that is needed or chosen, or the records are not those of questions.
@@ -38,7 +41,7 @@ def named_layout(name: str, header: Sequence[str], columns: Columns, sample: Seq
     parts = find_parts(header, columns)
     places = {place: PARTS.index(part) for part, place in parts.items()}
     in_order = [[record[places[at]] if at in places else "" for at in range(len(header))] for record in sample]
-    return layout_of(name, header, columns, in_order)
+    return layout_of(name, header, columns, in_order, advice=advice)
 
 
 def recognised_as(

@@ -22,7 +22,7 @@ from tagdb.formats.dialect import (
     named_delimiter,
     quotes_of,
 )
-from tagdb.formats.layout import KNOWN_SHAPES, Layout, column_names, find_parts, layout_of
+from tagdb.formats.layout import KNOWN_SHAPES, NUMBERED_COLUMNS, Layout, column_names, find_parts, layout_of
 from tagdb.formats.meaning import Meaning
 from tagdb.formats.rows import ROW_NUMBER, Columns, Fields, Reading, Reason, excerpt
 from tagdb.formats.source import Source
@@ -45,6 +45,10 @@ _KINDS: Final = {
     "sede": "Data Explorer export",
 }
 _FORCED_DELIMITERS: Final = {"csv": ",;|", "tsv": "\t", "tagdataset": ",", "stacklite": ",", "sede": ","}
+_ONE_COLUMN_ADVICE = (
+    "name what separates its columns: --delimiter '^'; without a header, number them: "
+    f"{NUMBERED_COLUMNS}; a file of titles alone: --id-column row-number --title-column …"
+)
 _HEAD_SIZE = 64 * 1024
 _SAMPLE_SIZE = 100
 
@@ -88,7 +92,8 @@ def read_head(
     candidates = list(find(text, delimiter or _FORCED_DELIMITERS.get(forced or "", "".join(_DELIMITERS)), columns))
     if not candidates:
         raise InputRefused(
-            f"{source.name} does not begin with a line of CSV: {excerpt(source.head)}", hint=KNOWN_SHAPES
+            f"{source.name} does not begin with a line of CSV: {excerpt(source.head)}",
+            hint=f"--delimiter names what separates its columns, --no-quotes says that quotes are text; {KNOWN_SHAPES}",
         )
     best = candidates[0]
     if len(best.header) == 1 and delimiter is None:
@@ -96,7 +101,8 @@ def read_head(
     best = replace(best, lines_before=best.lines_before + source.head[:skipped].count(b"\n"))
     dialect = _dialect(source.head, best, columns, reading, encoding)
     sample = _sample(source.head, dialect)
-    layout = layout_of(source.name, best.header, columns, sample, has_names=reading.header)
+    advice = _ONE_COLUMN_ADVICE if len(best.header) == 1 else None
+    layout = layout_of(source.name, best.header, columns, sample, has_names=reading.header, advice=advice)
     if forced and not _can_be(forced, layout):
         raise InputRefused(
             f"{source.name} is not of the format {forced}",

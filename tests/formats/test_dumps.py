@@ -140,3 +140,25 @@ def test_values_for_questions_that_are_there_are_taken_where_they_are_certain() 
 
 def test_tags_that_are_numbers_come_with_the_query_that_names_them() -> None:
     assert "SELECT pt.PostId, t.TagName FROM PostTags" in refusal("PostId,TagId\n1,2\n")
+
+
+@pytest.mark.parametrize(
+    "columns", [Columns(id=ROW_NUMBER), Columns(tags="none"), Columns(title="TagName"), Columns(label="TagName")]
+)
+def test_a_list_of_tags_is_refused_whichever_columns_are_chosen(columns: Columns) -> None:
+    assert "looks like a dump's Tags table" in refusal("Id,TagName\n1,java\n2,c\n", columns=columns)
+
+
+@pytest.mark.parametrize("header", ["id,question_id,tag", "Id,PostId,TagName", "TagName,PostId,Id,Date"])
+def test_rows_of_tags_with_ids_of_their_own_are_those_of_the_questions(header: str) -> None:
+    values = {"tag": "c", "tagname": "c", "questionid": "80", "postid": "80", "id": "1", "date": "2020-01-01"}
+    row = ",".join(values[name.lower().replace("_", "")] for name in header.split(","))
+    rows = read(f"{header}\n{row}\n")
+    assert [question for question, *_ in [*rows.tags, *rows.questions]] == [80]
+
+
+@pytest.mark.parametrize("header", ["id,question_id,title", "Id,Title,Tags,PostId", "id,post_id,tags"])
+def test_rows_with_an_id_of_their_own_beside_the_question_are_left_to_the_user(header: str) -> None:
+    table = f"{header}\n{','.join('7' for _ in header.split(','))}\n"
+    assert "has ids in 'id' and in '" in refusal(table).lower()
+    assert recognised(table, columns=Columns(id="id")).provides >= {"question"}

@@ -121,6 +121,10 @@ def test_a_chosen_column_that_is_missing_is_refused_with_those_there_are() -> No
         ("54432,python pandas,1\n54433,java,0\n", "54432, python pandas, 1"),
         ("How do I sort?,<python>\n", "How do I sort?, <python>"),
         ('"never closed\n' * 2, "does not begin with a line of CSV"),
+        ('"never closed\n' * 2, "--delimiter"),
+        ("id^title^tags\n1^a^b\n", "--delimiter"),
+        ("+----+-------+\n| id | title |\n", "but with: +----+"),
+        ("--\n-- a comment\n--\n", "but with: --"),
     ],
 )
 def test_tables_of_unknown_shape_are_refused_with_what_they_hold(table: str, said: str) -> None:
