@@ -62,8 +62,21 @@ INSERT INTO listed_question
 SELECT DISTINCT ON (id) id, title, label, created_at, tags FROM staged_question ORDER BY id, place DESC
 
 -- name: list_tagged_questions
--- The same for a file that has only tags.
-INSERT INTO listed_question (id) SELECT DISTINCT question_id FROM staged_tag
+-- The same for a file that has only tags; gives those with many rows of them.
+WITH counted AS (
+    SELECT question_id, count(*) AS tags FROM staged_tag GROUP BY question_id
+), listed AS (
+    INSERT INTO listed_question (id) SELECT question_id FROM counted
+)
+SELECT question_id FROM counted WHERE tags > :most
+
+-- name: most_tagged
+SELECT question_id, count(DISTINCT tag) AS tags
+FROM staged_tag
+WHERE question_id = ANY(CAST(:ids AS bigint[]))
+GROUP BY question_id
+ORDER BY tags DESC, question_id
+LIMIT 1
 
 -- name: note_absent
 -- Questions that tags came for before, or without, the questions themselves.

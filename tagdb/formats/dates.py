@@ -33,6 +33,7 @@ _MONTHS: Final = {
     )
     for name in names
 }
+_LARGEST_OFFSET = 23
 _TIME = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?"
 _CLOCK = rf"(?:{_TIME}(?:\s?(?P<half>[ap])\.?m\.?)?)"
 _ZONE = r"(?P<zone>\s?(?:z|utc|gmt|ut)?(?:\s?(?P<sign>[+-])(?P<zone_hour>\d{2}):?(?P<zone_minute>\d{2})?)?)"
@@ -146,6 +147,8 @@ def _assembled(found: re.Match[str], day_first: bool | None) -> datetime | None:
     )
     if not parts["sign"]:
         return moment
+    if int(parts["zone_hour"]) > _LARGEST_OFFSET or int(parts["zone_minute"] or 0) > 59:
+        return None
     offset = timedelta(hours=int(parts["zone_hour"]), minutes=int(parts["zone_minute"] or 0))
     return moment - offset if parts["sign"] == "+" else moment + offset
 

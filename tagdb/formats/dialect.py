@@ -17,6 +17,7 @@ ONE_COLUMN: Final = "\x1f"
 """The delimiter of lines that are one field each: a character that no text has."""
 
 _SPELT: Final = {"\\t": "\t", "tab": "\t", "TAB": "\t"}
+_HEXADECIMAL = re.compile(r"\\x[0-9a-fA-F]{2}")
 _NO_DELIMITERS: Final = '"\r\n\0'
 _EXCELS_LINE = re.compile(rb"""\s*"?sep=(?P<delimiter>[^"\r\n]|\\t)"?\r?(?:\n|\Z)""", re.IGNORECASE)
 _NULL_FIELD = re.compile(rb"(?:^|\t)\\N(?=\t|\r?$)", re.MULTILINE)
@@ -89,14 +90,14 @@ class Dialect:
 
 
 def named_delimiter(name: str | None) -> str | None:
-    """The delimiter of that name: one character as it is, or the tab.
+    r"""The delimiter of that name: one character as it is, the tab, or one such as `\x01`.
 
     Raises:
         UsageError: it is no character that can be one.
     """
     if name is None:
         return None
-    delimiter = _SPELT.get(name, name)
+    delimiter = chr(int(name[2:], 16)) if _HEXADECIMAL.fullmatch(name) else _SPELT.get(name, name)
     if len(delimiter) != 1 or delimiter in _NO_DELIMITERS:
         raise UsageError(
             f"{name!r} cannot separate fields", hint="name one character: --delimiter ';', or '\\t' for the tab"

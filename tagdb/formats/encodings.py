@@ -37,6 +37,11 @@ def decode(source: Source, encoding: str | None) -> str | None:
     """
     marked = next((name for mark, name in _MARKED if source.head.startswith(mark)), None)
     name = _known(encoding) if encoding else marked
+    if marked and name and not name.startswith((marked, "utf-32" if marked == "utf-16" else marked)):
+        raise InputRefused(
+            f"{source.name} begins as {marked} does, and is not in {encoding}",
+            hint="leave --encoding out, or name it for the other files alone",
+        )
     if name == "utf-8":
         name = None
     if name:

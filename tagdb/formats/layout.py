@@ -87,7 +87,7 @@ def find_parts(header: Sequence[str], columns: Columns) -> dict[str, int]:
     }
     parts = {}
     if "id" in known and known.keys() & {"tag", "tagname"} and not known.keys() & {"title", "tags"}:
-        known |= {"id": known[name] for name in reversed(_OF_QUESTIONS) if name in known}
+        known["id"] = next((known[name] for name in _OF_QUESTIONS if name in known), known["id"])
     for part, names in _NAMES.items():
         chosen = getattr(columns, part, None)
         place = _chosen_place(chosen, header) if chosen else next((known[n] for n in names if n in known), None)

@@ -10,7 +10,11 @@ from tagdb.formats.rows import Reason, Rows, Unread
 
 _SHOWN = 5
 _COLUMN_OPTIONS: Final = {"created_at": "--created-column none"}
+_IDS = "--id-column names the column of ids, which are integers; --id-column row-number counts the rows instead"
 _ADVICE: Final = {
+    Reason.NO_ID: _IDS,
+    Reason.BAD_ID: _IDS,
+    Reason.LATE_COLUMN: "--title-column, --tags-column and so on name a column that only later records have",
     Reason.NOT_A_TAG_LIST: "--tags-separator names what stands between tags; tags may then hold blanks",
     Reason.STRAY_QUOTE: "--no-quotes takes quotes as text, --quotes as what encloses a field",
     Reason.BROKEN_CSV: "--no-quotes takes quotes as text",

@@ -9,6 +9,7 @@ from typing import Final
 from tagdb.errors import InputRefused, UsageError
 from tagdb.formats import dumps
 from tagdb.formats.compression import argument, compression_of
+from tagdb.formats.dialect import named_delimiter
 from tagdb.formats.encodings import decode, require_text
 from tagdb.formats.jsonrecords import JSON, JSON_LINES, is_json, recognise_json
 from tagdb.formats.layout import KNOWN_SHAPES, plain_name, refuse_dump
@@ -26,14 +27,25 @@ FORMATS: Final = (*TABLE_FORMATS, POSTS_XML, JSON, JSON_LINES, PARQUET)
 
 _NO_TABLES: Final = {POSTS_XML: "XML", JSON: "JSON", JSON_LINES: "JSON", PARQUET: "Parquet"}
 _WITHOUT_FORMAT = "leave --format out to have the file recognised"
+_SQL_COMMENTS: Final = rb"(?:--[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/;?|\s)*"
 _FOREIGN: Final[tuple[tuple[re.Pattern[bytes], str, str], ...]] = tuple(
     (re.compile(pattern, re.DOTALL), what, hint)
     for pattern, what, hint in (
         (rb"\s*\Z", "empty", KNOWN_SHAPES),
+        (rb".\0\0\0.\0\0\0|\0\0\0.\0\0\0.", "UTF-32 text", "name its encoding: --encoding utf-32-le, or utf-32-be"),
         (rb".\0.\0|\0.\0.", "UTF-16 text", "name its encoding: --encoding utf-16-le, or utf-16-be"),
         (rb"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it: 7z e -so {file} Posts.xml | tagdb import -"),
         (rb".{257}ustar", "a tar archive", "unpack it: tar -xOf {file} MEMBER | tagdb import -"),
+        (rb"[^\0]*\x1b\$[@B]", "ISO-2022-JP text", "name its encoding: --encoding iso2022_jp"),
         (rb"%PDF", "a PDF", KNOWN_SHAPES),
+        (rb"version https://git-lfs", "a pointer of Git LFS, not the file", "fetch the file itself: git lfs pull"),
+        (rb"\xd0\xcf\x11\xe0", "an office document, not a table", "save the sheet as CSV, and import that"),
+        (rb"ARROW1\0\0|FEA1", "an Arrow file", "write it as Parquet, and import that"),
+        (
+            _SQL_COMMENTS + rb"(?i:insert\s+into|create\s+table|drop\s+table|copy\s+\S+\s*\(|set\s+\w+\s*=)",
+            "an SQL script",
+            "run it in a database, and import what that database's client writes as CSV or JSON",
+        ),
         (rb"SQLite format 3\0", "an SQLite database", KNOWN_SHAPES),
         (rb"\s*(?:<!--.*?-->\s*)?<(?i:!doctype html|html|head|body)", "an HTML page", KNOWN_SHAPES),
         (rb"[^\n]*[\0-\x08\x0e-\x1f]", "binary data", KNOWN_SHAPES),
@@ -41,7 +53,7 @@ _FOREIGN: Final[tuple[tuple[re.Pattern[bytes], str, str], ...]] = tuple(
 )
 _ROOT_ELEMENT = re.compile(rb"<([A-Za-z_][\w.:-]*)")
 _FIRST_ROW = re.compile(rb"<row\s([^<]*)")
-_ATTRIBUTE = re.compile(rb"""([A-Za-z_]\w*)\s*=\s*(?:"[^"]*"|'[^']*')""")
+_ATTRIBUTE = re.compile(rb"""(?<!\w)([A-Za-z_]\w*)\s*=\s*(?:"[^"]*"|'[^']*')""")
 _ENCODING = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["']""")
 _UTF8_NAMES = (b"utf-8", b"utf8", b"us-ascii", b"ascii")
 
@@ -99,7 +111,7 @@ def _recognise(
     if is_json(source.head):
         _require_format(source, forced, "JSON", JSON, JSON_LINES)
         return recognise_json(source, forced, columns, reading, encoding)
-    _refuse_foreign(source)
+    _refuse_foreign(source, named_delimiter(reading.delimiter))
     if source.head.lstrip().startswith(b"<"):
         return *_recognise_posts(source, forced, columns, encoding), as_written(reading)
     if forced in _NO_TABLES:
@@ -131,9 +143,11 @@ def _refuse_packed(source: Source) -> None:
         )
 
 
-def _refuse_foreign(source: Source) -> None:
+def _refuse_foreign(source: Source, delimiter: str | None) -> None:
+    """Refuse what is no text of records; a `delimiter` that is named may be a control character."""
+    head = source.head.replace(delimiter.encode(), b",") if delimiter else source.head
     for pattern, what, hint in _FOREIGN:
-        if pattern.match(source.head):
+        if pattern.match(head):
             raise InputRefused(f"{source.name} is {what}", hint=hint.replace("{file}", argument(source.name)))
 
 

@@ -51,6 +51,7 @@ _ONE_COLUMN_ADVICE = (
 )
 _HEAD_SIZE = 64 * 1024
 _SAMPLE_SIZE = 100
+_LEAST_SHARE = 0.75
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def _numbers(text: bytes, delimiters: str, columns: Columns) -> Iterator[_Candid
 
     def rank(delimiter: str) -> tuple[bool, bool, float, int]:
         width, share = widths[delimiter]
-        return width >= needed, width > 1, share, width
+        return width >= needed, width > 1 and share > _LEAST_SHARE, share, width
 
     widths = {}
     for delimiter in delimiters:

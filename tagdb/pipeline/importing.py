@@ -25,6 +25,7 @@ __all__ = ["FORMATS", "Columns", "ImportResult", "ImportedRow", "Reading", "impo
 
 _SHOWN_BAD_ROWS = 10
 _SHOWN_ROWS = 5
+_MOST_TAGS = 32_768
 _QUESTION_COLUMNS = ("id", "place", "title", "label", "created_at", "tags")
 
 
@@ -205,7 +206,10 @@ def _merge(
 ) -> None:
     """Bring the user's tables to what the staging tables say; those that are new and `empty` still get their keys."""
     is_of_questions = "question" in provides
-    session.execute("importing.list_questions" if is_of_questions else "importing.list_tagged_questions")
+    if is_of_questions:
+        session.execute("importing.list_questions")
+    else:
+        _list_tagged_questions(session)
     session.execute("importing.analyze_staging")
     if is_of_questions:
         if "questions" in empty:
@@ -221,6 +225,17 @@ def _merge(
             _add_key(session, "tags", empty)
         else:
             _merge_tags(session, result)
+
+
+def _list_tagged_questions(session: Session) -> None:
+    """List the questions of a tags file; with a question of too many tags, its ids are those of something else."""
+    ids = [row.question_id for row in session.rows("importing.list_tagged_questions", most=_MOST_TAGS)]
+    most = session.row("importing.most_tagged", ids=ids) if ids else None
+    if most and most.tags > _MOST_TAGS:
+        raise InputRefused(
+            f"question {most.question_id} has {most.tags:,} tags; there is room for {_MOST_TAGS:,}",
+            hint="name the column of the questions' ids with --id-column",
+        )
 
 
 def _add_key(session: Session, table: str, empty: set[str]) -> None:

@@ -87,6 +87,8 @@ def test_instants_as_people_and_programs_write_them(text: str, moment: str) -> N
         "9" * 5000,
         "1" * 17,
         "٢٠٠٩-١١-١٧",
+        "2020-01-01 10:00 +24:00",
+        "Fri, 1 May 2020 10:00:00 +0160",
     ],
 )
 def test_what_is_no_time_or_may_be_several_is_none(text: str) -> None:

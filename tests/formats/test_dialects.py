@@ -130,6 +130,12 @@ def test_without_a_header_a_file_may_be_one_column() -> None:
     assert titles(rows) == ["What is a?", "b, c"]
 
 
+def test_texts_without_a_header_are_not_cut_at_the_commas_of_some() -> None:
+    columns = Columns(id=ROW_NUMBER, title="1")
+    rows = read("Foo, bar\nBaz; x\n", reading=Reading(header=False), columns=columns)
+    assert [title for _, _, title, *_ in rows.questions] == ["Foo, bar", "Baz; x"]
+
+
 @pytest.mark.parametrize(("name", "delimiter"), [("^", "^"), ("\\t", "\t"), ("¦", "¦"), (" ", " "), (":", ":")])
 def test_any_character_may_be_the_delimiter(name: str, delimiter: str) -> None:
     text = table(delimiter, "1|a,b|c#", f'2|"x{delimiter}y"|sql')

@@ -79,6 +79,14 @@ def test_utf16_without_a_mark_is_named_with_the_option() -> None:
     assert "--encoding utf-16-le" in refusal("id,tags\n1,a\n".encode("utf-16-le"))
 
 
+@pytest.mark.parametrize(("mark", "named"), [("utf-16", "cp1252"), ("utf-16", "utf-8"), ("utf-32", "utf-16-le")])
+def test_an_encoding_that_the_first_bytes_contradict_is_refused(mark: str, named: str) -> None:
+    message = refusal("id,title\n1,x\n".encode(mark), reading=Reading(encoding=named))
+    assert f"begins as {mark} does" in message
+    assert "leave --encoding out" in message
+    assert ids(read("id,title\n1,x\n".encode(mark), reading=Reading(encoding=f"{mark}-le"))) == [1]
+
+
 def test_old_macs_end_lines_with_carriage_returns() -> None:
     rows = read("id,title\r1,a\r2,b\rx,c\r")
     assert ids(rows) == [1, 2]

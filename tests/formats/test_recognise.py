@@ -6,15 +6,16 @@ import gzip
 import io
 import json
 import tarfile
+import time
 import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from tagdb.errors import InputRefused
-from tagdb.formats import open_source, reader, recognise
+from tagdb.formats import Reading, open_source, reader, recognise
 from tagdb.formats.rows import TAG_SEPARATOR
-from tests.formats.reading import bad, ids, merged, read, refusal
+from tests.formats.reading import bad, ids, merged, read, read_or_refused, refusal
 
 
 def _tar() -> bytes:
@@ -50,6 +51,36 @@ def _tar() -> bytes:
 )
 def test_foreign_files_are_refused_by_name(content: bytes, said: str) -> None:
     assert said in refusal(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("id,title\n1,x\n".encode("utf-32-le"), "--encoding utf-32-le"),
+        ("id,title\n1,\u65e5\n".encode("iso2022_jp"), "--encoding iso2022_jp"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 12\n", "git lfs pull"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "save the sheet as CSV"),
+        (b"ARROW1\0\0\xff", "Parquet"),
+        (b"INSERT INTO questions VALUES (1, 'a');\n", "is an SQL script"),
+        (b"--\n-- dump\n--\n\n/* a */;/* b */\nSET statement_timeout = 0;\n", "is an SQL script"),
+    ],
+)
+def test_what_is_known_by_its_beginning_is_named(content: bytes, said: str) -> None:
+    assert said in refusal(content)
+
+
+@pytest.mark.parametrize("beginning", ["/* a */ " * 8000, "-- a\n" * 12000, " " * 60000, "<posts><row " + "a" * 60000])
+def test_no_beginning_takes_long_to_look_at(beginning: str) -> None:
+    begun = time.process_time()
+    read_or_refused(beginning)
+    assert time.process_time() - begun < 2
+
+
+def test_a_control_character_may_separate_columns_where_it_is_named() -> None:
+    for name in ("\x01", "\\x01"):
+        rows = read("id\x01title\n1\x01Foo, bar\n", reading=Reading(delimiter=name))
+        assert [title for _, _, title, *_ in rows.questions] == ["Foo, bar"]
+    assert "binary data" in refusal("id\x01title\n1\x01Foo, bar\n")
 
 
 def test_control_characters_beyond_the_first_line_make_no_binary_file() -> None:

@@ -37,6 +37,15 @@ def test_only_the_first_bad_rows_are_shown(imports: Imports) -> None:
     assert (result.bad, len(result.bad_examples)) == ({"bad id": 25}, 10)
 
 
+def test_more_tags_than_a_question_has_room_for_are_refused(imports: Imports) -> None:
+    imports.load("Id,Tag\n" + "".join(f"7,t{n % 9}\n" for n in range(40_000)))
+    before = imports.versions()
+    with pytest.raises(InputRefused, match="question 8 has 32,769 tags") as refused:
+        imports.load("Id,Tag\n9,x\n" + "".join(f"8,t{n}\n" for n in range(32_769)), name="tags.csv")
+    assert "--id-column" in str(refused.value.hint)
+    assert imports.versions() == before
+
+
 @pytest.mark.parametrize("option", ["strict", "replace"])
 def test_bad_row_refuses_strict_and_replacing_imports(imports: Imports, option: str) -> None:
     imports.load("id,tags\n7,kept\n")
