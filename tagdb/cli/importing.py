@@ -45,7 +45,9 @@ def import_(
     title_column: Annotated[
         str | None, typer.Option(rich_help_panel=_COLUMNS, help="Column of the title; none leaves it out.")
     ] = None,
-    tags_column: Annotated[str | None, typer.Option(rich_help_panel=_COLUMNS, help="Column of the tags.")] = None,
+    tags_column: Annotated[
+        str | None, typer.Option(rich_help_panel=_COLUMNS, help="Column of the tags; none leaves it out.")
+    ] = None,
     label_column: Annotated[
         str | None, typer.Option(rich_help_panel=_COLUMNS, help="Column of the known label; none leaves it out.")
     ] = None,

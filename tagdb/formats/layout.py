@@ -25,7 +25,7 @@ _NAMES: Final[dict[str, tuple[str, ...]]] = {
     "tags": ("tags", "taglist", "tagnames", "tag", "tagname"),
     "label": ("label", "target", "class"),
     "created_at": ("createdat", "creationdate", "created", "createddate", "date", "timestamp"),
-    "post_type": ("posttypeid",),
+    "post_type": ("posttypeid", "posttype", "itemtype"),
 }
 _OWN_NAMES: Final = frozenset({"id", "label", "createdat"})
 _DATA_EXPLORER = frozenset(
@@ -62,7 +62,7 @@ class Layout:
         names = self.plain_names
         if self.one_tag_per_row or (_STACKLITE in names and "tags" not in self.parts):
             return "stacklite"
-        if "post_type" in self.parts or ("tags" in self.parts and names & _DATA_EXPLORER):
+        if self.name_of("post_type") == "posttypeid" or ("tags" in self.parts and names & _DATA_EXPLORER):
             return "sede"
         if self.name_of("id") in _UNNAMED and "tags" in self.parts:
             return "tagdataset"

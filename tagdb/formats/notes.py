@@ -13,6 +13,7 @@ _COLUMN_OPTIONS: Final = {"created_at": "--created-column none"}
 _IDS = "--id-column names the column of ids, which are integers; --id-column row-number counts the rows instead"
 _ADVICE: Final = {
     Reason.NO_ID: _IDS,
+    Reason.NOT_A_TEXT: "--label-column none leaves the labels out, --title-column none the titles",
     Reason.BAD_ID: _IDS,
     Reason.LATE_COLUMN: "--title-column, --tags-column and so on name a column that only later records have",
     Reason.NOT_A_TAG_LIST: "--tags-separator names what stands between tags; tags may then hold blanks",

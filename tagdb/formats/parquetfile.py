@@ -63,6 +63,11 @@ class ParquetFile:
                 hint="fetch or write it again",
             ) from error
 
+    @property
+    def all_names(self) -> list[str]:
+        """The names of all columns, also of those that hold other things."""
+        return list(self._types)
+
     def type_of(self, name: str) -> Any:
         """Arrow's type of a column."""
         return self._types[name]

@@ -31,12 +31,7 @@ def recognise_parquet(
     """
     file = ParquetFile(source)
     names = {part: file.header[place] for part, place in find_parts(file.header, columns).items()}
-    for part, name in names.items():
-        if part != "tags" and is_list(file.type_of(name)):
-            raise InputRefused(
-                f"{source.name} has lists in its column {name!r}, and a {part} is a text",
-                hint=f"name another column for it: --{part.removesuffix('_at')}-column NAME",
-            )
+    _require_texts(source, file, columns, names)
     if not names:
         named_layout(source.name, file.header, columns, [])
     records = _records(source, file, names, between_blanks=reading.tags_separator is None)
@@ -47,6 +42,23 @@ def recognise_parquet(
     lists = "tags" in names and is_list(file.type_of(names["tags"]))
     recognised = recognised_as(source, PARQUET, "Parquet", layout, sample, meaning, lists=lists)
     return recognised, chain(first, records), meaning
+
+
+def _require_texts(source: Source, file: ParquetFile, columns: Columns, names: dict[str, str]) -> None:
+    """Refuse columns that play a part by their names and hold nothing that could: leaving them out would be silent."""
+    for part, place in find_parts(file.all_names, columns).items():
+        name = names.get(part, file.all_names[place])
+        kind = "lists" if is_list(file.type_of(name)) else str(file.type_of(name)).split("<")[0]
+        if part == "tags" and name not in names.values():
+            wrong = f"{source.name} has {kind} in its column {name!r}, and tags are lists of texts, or texts"
+        elif part not in ("tags", "id") and (kind == "lists" or name not in names.values()):
+            wrong = f"{source.name} has {kind} in its column {name!r}, and a {part} is a text"
+        elif part == "id" and kind == "lists" and name in names.values():
+            wrong = f"{source.name} has lists in its column {name!r}, and an id is a number"
+        else:
+            continue
+        option = f"--{part.removesuffix('_at')}-column"
+        raise InputRefused(wrong, hint=f"name another column for it: {option} NAME{', or none' * (part != 'id')}")
 
 
 def _first(records: Iterator[Record]) -> list[Record]:

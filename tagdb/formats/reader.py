@@ -29,6 +29,7 @@ BATCH_RECORDS: Final = 20_000
 BATCH_CHARACTERS: Final = 16 * 1024 * 1024
 
 _UNREAD_EXAMPLES = 3
+_OTHER_POSTS: Final = ("wiki", "nomination", "article")
 
 
 class Reader:
@@ -89,8 +90,7 @@ class Reader:
 
     def _take_question(self, rows: Rows, line: int, fields: Fields) -> None:
         id_text, title, tags_text, label, created_text, post_type = fields
-        if post_type != QUESTION_POST_TYPE:
-            kind = "answer" if post_type == ANSWER_POST_TYPE else "other post type"
+        if post_type != QUESTION_POST_TYPE and (kind := _other_kind(post_type)):
             rows.skipped[kind] = rows.skipped.get(kind, 0) + 1
             return
         question = question_id(id_text)
@@ -156,6 +156,14 @@ class Reader:
                 hint="correct the line, or leave --strict out to import the other rows",
             )
         rows.bad.append(BadRow(line, reason, shown))
+
+
+def _other_kind(post_type: str) -> str | None:
+    """What a post is that is no question, by its number in a dump or its name there; other words tell nothing."""
+    word = post_type.strip().lower()
+    if word in (ANSWER_POST_TYPE, "answer"):
+        return "answer"
+    return None if word.isalpha() and not any(name in word for name in _OTHER_POSTS) else "other post type"
 
 
 def _count(rows: Rows, part: str, word: str) -> str:

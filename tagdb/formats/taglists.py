@@ -20,15 +20,13 @@ _FORBIDDEN = rf"""<>|,;"\\\[\]{{}}{_CONTROLS}"""
 _FOREIGN_SEPARATORS: Final = "、，；｜،؛"
 """Commas and their like of other scripts, which no tag has."""
 
-_DOUBTFUL: Final = "&/:~=#+*^$%@!?·•"
+_DOUBTFUL: Final = "&/:~=*^$%@!?·•"
 """What others separate tags by: a field without a blank in which several of them stand between words is no tag."""
 
-_LONE_SIGN = re.compile(r"\s[-–—/&:~=+*·•]\s")
+_LONE_SIGN = re.compile(r"\s[–—/&:~=*·•]\s")
 """What others write between tags, with blanks around it."""
 
-_BEYOND_TAGS_AND_BLANKS = re.compile(
-    rf"[{_FORBIDDEN}{_FOREIGN_SEPARATORS}'()&/:~=*^$%@!?·•]|[#+][^\s#+]+[#+]|{_LONE_SIGN.pattern}"
-)
+_BEYOND_TAGS_AND_BLANKS = re.compile(rf"[{_FORBIDDEN}{_FOREIGN_SEPARATORS}'()&/:~=*^$%@!?·•]|{_LONE_SIGN.pattern}")
 """What has to be looked at: other styles, quotes and signs that may stand between tags."""
 
 _NOT_IN_A_TAG = re.compile(rf"[\s{_FORBIDDEN}]")
@@ -184,9 +182,8 @@ def _split_blanks(text: str) -> list[str]:
 
 
 def _separates(sign: str, text: str) -> bool:
-    """Whether a sign stands between words, and more than once; a hash or the like may also begin them."""
-    words = text.removeprefix(sign).split(sign)
-    return len(words) > (1 if text[0] == sign else 2) and all(words)
+    """Whether a sign stands between words, and more than once."""
+    return len(words := text.split(sign)) > 2 and all(words)
 
 
 def _all_quoted(text: str) -> list[str] | None:

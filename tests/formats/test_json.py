@@ -197,6 +197,14 @@ def test_a_label_that_is_a_list_is_a_bad_row() -> None:
     assert bad(rows) == [(2, "a list or an object where a text belongs")]
 
 
+@pytest.mark.parametrize("name", ["post_type", "item_type"])
+def test_answers_among_the_posts_of_the_api_are_skipped(name: str) -> None:
+    posts = [{"question_id": 6, "title": "t", name: "question"}, {"question_id": 6, "title": "t", name: "answer"}]
+    rows = read(json.dumps({"items": posts}))
+    assert (ids(rows), rows.skipped) == ([6], {"answer": 1})
+    assert ids(read(json.dumps([{"id": 7, "title": "t", name: "blog"}]))) == [7]
+
+
 def test_a_time_that_is_an_object_is_none_and_counted() -> None:
     times = ["2020-01-01", {"$date": 1}]
     rows = read(lines(*({"id": number, "title": "t", "created": time} for number, time in enumerate(times))))

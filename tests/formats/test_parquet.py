@@ -259,6 +259,24 @@ def test_columns_are_chosen_by_name() -> None:
     assert "is not Parquet" in refusal("id,tags\n", format="parquet")
 
 
+@pytest.mark.parametrize(
+    ("part", "values"),
+    [
+        ("tags", [[1, 2]]),
+        ("tags", [[{"name": "c"}]]),
+        ("tags", [{"a": 1}]),
+        ("label", [{"a": 1}]),
+        ("created_at", [timedelta(1)]),
+    ],
+)
+def test_a_column_of_other_things_is_not_left_out_in_silence(part: str, values: list[Any]) -> None:
+    content = written({"id": [1], "title": ["t"], part: values})
+    message = refusal(content)
+    assert f"in its column '{part}'" in message
+    assert f"--{part.removesuffix('_at')}-column NAME, or none" in message
+    assert ids(read(content, columns=Columns(**{part: "none"}))) == [1]
+
+
 def test_one_tag_a_row_and_tables_that_hold_no_questions() -> None:
     assert tags_by_question(read(written({"Id": [1, 1], "Tag": ["a", "b"]}))) == {1: ["a", "b"]}
     assert "a dump's Tags table" in refusal(written({"Id": [1], "TagName": ["c#"], "Count": [5], "WikiPostId": [1]}))

@@ -63,7 +63,7 @@ def export_tags(database: Database, target: str, reporter: Reporter, *, spreadsh
     """Write each tag with the number of its questions to `target`; return how many tags there are.
 
     A .csv file, or "-", has `tag,questions`; a .parquet file has the centroid of the tag's questions besides, as
-    `embedding`; a .npy file has the centroids, in the order of the tags in the .tags.npy file beside it.
+    `embedding`; a .npy file has the centroids, in the order of the tags in the .tag.npy file beside it.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def export_vectors(database: Database, target: str, reporter: Reporter) -> int:
     """Write the vector of each question to `target`, in the order of their ids; return how many there are.
 
     A .parquet file has columns `id` and `embedding`; a .npy file has the vectors, float32 of shape (questions,
-    dimension), and the .ids.npy file beside it their ids. Questions without a vector are left out, and said.
+    dimension), and the .id.npy file beside it their ids. Questions without a vector are left out, and said.
 
     Raises
     ------
