@@ -16,6 +16,7 @@ ENCLOSING: Final = '{["'
 _CHUNK_SIZE = 256 * 1024
 _LARGEST_STEP = 4 * 1024 * 1024
 _LOOKBACK = 200
+_KEPT = 16 * 1024
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _BLANKS_AND_COMMAS = re.compile(r"[ \t\r\n,]*")
 _SCALAR = re.compile(r"[^ \t\r\n,\[\]{}]*")
@@ -109,9 +110,8 @@ class JsonText:
             self.at_end = not chunk
             more = self._decoder.decode(chunk, final=self.at_end)
         if more:
-            start = max(0, self.place - _LOOKBACK)
-            self.text = self.text[start:] + more
-            self.place -= start
+            self._forget()
+            self.text += more
         return bool(more)
 
     def go_to(self, place: int) -> None:
@@ -145,6 +145,8 @@ class JsonText:
         if self.text[self.place] not in ENCLOSING:
             self._end_of_scalar()
             return parse(self.text, self.place)
+        if self.place > _KEPT:  # to say where a value is wrong, the decoder counts the lines before it
+            self._forget()
         try:
             return parse(self.text, self.place)
         except ValueError:
@@ -214,6 +216,12 @@ class JsonText:
                 return False
         self.go_to(at + marker.offset)
         return True
+
+    def _forget(self) -> None:
+        """Drop what lies well before `place`."""
+        start = max(0, self.place - _LOOKBACK)
+        self.text = self.text[start:]
+        self.place -= start
 
     def _look_ahead(self) -> None:
         while len(self.text) - self.place < _LOOKBACK and self.grow():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,13 @@ def test_answers_among_the_posts_of_the_api_are_skipped(name: str) -> None:
     rows = read(json.dumps({"items": posts}))
     assert (ids(rows), rows.skipped) == ([6], {"answer": 1})
     assert ids(read(json.dumps([{"id": 7, "title": "t", name: "blog"}]))) == [7]
+
+
+def test_many_broken_values_take_time_by_their_number() -> None:
+    begun = time.process_time()
+    rows = read('[\n{"id":1,"title":"x"}' + ',\n{"id":"' * 40_000)
+    assert (ids(rows), len(rows.bad)) == ([1], 40_000)
+    assert time.process_time() - begun < 5
 
 
 def test_a_time_that_is_an_object_is_none_and_counted() -> None:
