@@ -28,10 +28,15 @@ from tests.pipeline.working.conftest import (
 from tests.pipeline.world import World, wait_until
 
 SYNC = ("sync", "--batch-size", "4", "--quiet")
-END_CONNECTIONS = """
+END_JOINED = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid()
+WHERE datname = current_database() AND application_name = 'joined'
 """
+
+
+def _joining(world: World) -> str:
+    """Return the database's URL for a worker whose connections are told from others'."""
+    return f"{world.database.dsn}&application_name=joined"
 
 
 def _pids(world: World) -> set[int]:
@@ -100,11 +105,11 @@ def test_no_worker_outlives_a_coordinator_that_is_killed(world: World, start: St
 
 
 def test_worker_that_wakes_after_its_range_was_done_by_another_does_no_harm(world: World, start: Start) -> None:
-    worker = start("work", "--wait", "--quiet", seconds=0.05)
+    worker = start("work", "--wait", "--quiet", seconds=0.05, TAGDB_DATABASE_URL=_joining(world))
     syncing = start(*SYNC, seconds=0.05)
     wait_until(lambda: workers_at_work(world) == 2)
     worker.send_signal(signal.SIGSTOP)
-    world.rows(f"{END_CONNECTIONS} AND pid <> ALL (:of_sync)", of_sync=_of_sync(world))
+    assert world.rows(END_JOINED)
     finished(syncing)
     assert_whole(world)
     worker.send_signal(signal.SIGCONT)
@@ -114,19 +119,6 @@ def test_worker_that_wakes_after_its_range_was_done_by_another_does_no_harm(worl
     worker.terminate()
     _, err = finished(worker, code=143)
     assert err.count("warning: the connection was ended") == 1
-
-
-def _of_sync(world: World) -> list[int]:
-    """Return the server's processes of the one that holds the lock, and of the connection that it made next."""
-    query = """
-    SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 0
-    UNION ALL
-    SELECT s.pid FROM pg_stat_activity s JOIN pg_stat_activity c ON c.pid IN (
-        SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 0)
-    WHERE s.datname = current_database()
-        AND s.backend_start BETWEEN c.backend_start AND c.backend_start + interval '1 s'
-    """
-    return [backend for (backend,) in world.rows(query)]
 
 
 def test_text_that_kills_its_workers_is_found_and_all_others_are_done(world: World, start: Start) -> None:
@@ -217,8 +209,8 @@ def test_worker_without_the_embedder_says_what_to_bring(world: World, monkeypatc
 def test_worker_whose_connections_are_ended_makes_them_anew(
     world: World, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(stub.SLOW, "0.03")
-    syncing = start(*SYNC, seconds=0.03)
+    monkeypatch.setenv(stub.SLOW, "0.05")
+    syncing = start(*SYNC, seconds=0.05)
     wait_until(lambda: vectors(world) > 0)
     said: list[str] = []
 
@@ -227,10 +219,10 @@ def test_worker_whose_connections_are_ended_makes_them_anew(
             said.append(message)
 
     with ThreadPoolExecutor(1) as pool:
-        working = pool.submit(joining.work, Database(world.database.dsn, origin="test"), Listening())
+        working = pool.submit(joining.work, Database(_joining(world), origin="test"), Listening())
         wait_until(lambda: workers_at_work(world) == 2)
         for _ in range(2):
-            world.rows(f"{END_CONNECTIONS} AND pid <> ALL (:of_sync)", of_sync=_of_sync(world))
+            assert world.rows(END_JOINED)
             before = vectors(world)
             wait_until(lambda: vectors(world) > before + 12)  # noqa: B023
         worked = working.result(60)
