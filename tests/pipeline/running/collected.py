@@ -15,7 +15,8 @@ NASTY = 'Tickets "2026" – it\'s 100% {a} :b'
 PLAIN = "articles"
 AS_AT_0009 = """
 UPDATE {schema}.alembic_version SET version_num = '0009';
-ALTER TABLE {schema}.source_definition DROP condition, DROP separator
+ALTER TABLE {schema}.source_definition DROP condition, DROP separator;
+DROP TABLE {schema}.worker, {schema}.due_range, {schema}.due
 """
 
 
