@@ -24,6 +24,9 @@ BLOCK_SHARE = 1 / 32
 prefixes and suffixes, but a killed worker loses the block at hand.
 """
 
+LEAST_SECONDS = 0.5
+"""A block takes at least so long, or is as long as the first one, where many workers share the end of the work."""
+
 GROWTH = 4
 LARGEST_VECTORS_BYTES = 2**28
 LARGEST_TEXTS_BYTES = 2**25
@@ -62,12 +65,13 @@ class Pace:
         self.texts = work.block_size or max(1, LARGEST_VECTORS_BYTES // vector_bytes)
         self.bytes = FIRST_BLOCK_BYTES if work.block_size is None else 2**62
         self._share = int(BLOCK_SHARE * work.bytes)
+        self._least = FIRST_BLOCK_BYTES
         self.fixed = work.block_size is not None
 
     @property
     def least_bytes(self) -> int:
         """What a piece has at least, also where little is left for each worker."""
-        return self.bytes if self.fixed else FIRST_BLOCK_BYTES
+        return self.bytes if self.fixed else self._least
 
     @property
     def largest_bytes(self) -> int:
@@ -78,7 +82,9 @@ class Pace:
         """Take the next piece as large as its time allows, and not many times as large as one whose time is known."""
         if self.fixed or not size_bytes:
             return
-        in_time = int(size_bytes * BLOCK_SECONDS / max(seconds, 1e-6))
+        a_second = size_bytes / max(seconds, 1e-6)
+        self._least = max(1, min(int(a_second * LEAST_SECONDS), FIRST_BLOCK_BYTES))
+        in_time = int(a_second * BLOCK_SECONDS)
         largest = min(GROWTH * size_bytes, LARGEST_TEXTS_BYTES)
         self.bytes = max(min(max(in_time, self._share), largest), 1)
 
