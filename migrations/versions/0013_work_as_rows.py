@@ -69,4 +69,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop them; a version of before embeds what is due in one process."""
-    op.execute("DROP TABLE tagdb.worker, tagdb.due_range, tagdb.due")
+    op.execute("DROP VIEW IF EXISTS tagdb.health; DROP TABLE tagdb.worker, tagdb.due_range, tagdb.due")

@@ -14,7 +14,7 @@ CREATE TEMP TABLE imported_question (id bigint PRIMARY KEY);
 CREATE TEMP TABLE absent_question (id bigint);
 CREATE TEMP VIEW listed_tag AS
 SELECT id AS question_id, (generate_subscripts(tags, 1) - 1)::smallint AS position, unnest(tags) AS tag
-FROM (SELECT id, string_to_array(tags, E'\x1f') AS tags FROM listed_question OFFSET 0) l
+FROM (SELECT id, string_to_array(tags, chr(31)) AS tags FROM listed_question OFFSET 0) l
 UNION ALL
 SELECT question_id, (row_number() OVER (PARTITION BY question_id ORDER BY min(place)) - 1)::smallint, tag
 FROM staged_tag

@@ -45,7 +45,7 @@ def test_tables_of_groups_and_names_with_dashes(standing_world: Database, file: 
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("[bogus]\nk = 1\n", "bogus is not the table of a command", "[sync], [watch]"),
+        ("[bogus]\nk = 1\n", "bogus is not the table of a command", "[sync], [work], [watch]"),
         ("[models.bogus]\nk = 1\n", "models.bogus is not the table of a command", "[models.list], [models.show]"),
         ("k = 1\n", "k is not the table of a command", "[sync]"),
         ("sync = 1\n", "sync is not the table of a command", "[sync]"),
