@@ -17,7 +17,7 @@ import psycopg2
 import psycopg2.extensions
 
 TRIES = 10
-PATIENCE = 0.1
+PATIENCE = 0.2
 LIMIT_SECONDS = 20.0
 ROOM_SECONDS = 2.0
 

@@ -135,7 +135,9 @@ def quotes_of(lines: list[bytes], dialect: Dialect) -> Quotes:
             continue
         if _is_quoted(line, dialect.delimiter, dialect.columns):
             return Quotes.DOUBTFUL
-        stray = stray or bool(dialect.literal_fields(line) and dialect.literal_fields(next_line))
+        if dialect.literal_fields(line) is None:
+            return Quotes.DOUBTFUL  # the first line of a text of several
+        stray = stray or dialect.literal_fields(next_line) is not None
     return Quotes.TEXT if stray else Quotes.DOUBTFUL
 
 

@@ -123,7 +123,9 @@ def as_field(tags: Sequence[str], *, between_blanks: bool = True) -> str:
     What `tags_between` gives reads the field too, unless it is `between_blanks`.
     """
     field = " ".join(tags)
-    if between_blanks and _BEYOND_TAGS_AND_BLANKS.search(field) is None and field.split() == tags:
+    may_mean_missing = len(tags) == 1 and not (field.isalpha() and field.islower())
+    is_plain = _BEYOND_TAGS_AND_BLANKS.search(field) is None and field.split() == tags
+    if between_blanks and is_plain and not may_mean_missing:
         return field
     return json.dumps(tags, ensure_ascii=False)
 

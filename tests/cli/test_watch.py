@@ -279,5 +279,5 @@ def test_prometheus_text_is_the_view(world: World) -> None:
     assert found["tagdb_lag_seconds"] == pytest.approx(view["lag_seconds"], abs=30)
     assert found["tagdb_lag_seconds"] >= 3_600
     assert (found["tagdb_running"], found["tagdb_last_sync_failed"]) == (0, 0)
-    assert "tagdb_workers" not in found
+    assert found["tagdb_workers"] == 0
     assert "tagdb_running_seconds" not in found

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tagdb.db import userquery
 from tagdb.db.connection import Database, Session
 from tagdb.db.translation import translated
-from tagdb.errors import ConnectionFailed, InputRefused, QueryRefused, TagdbError, Unavailable
+from tagdb.errors import InputRefused, QueryRefused, TagdbError, Unavailable
 
 _PREPARATION = """
 CREATE TABLE questions (id bigint PRIMARY KEY, title text, label text);
@@ -191,7 +191,7 @@ def test_text_that_postgresql_cannot_read_is_refused(session: Session) -> None:
 
 
 def test_what_is_not_the_querys_fault_is_told_as_it_is(shared_session: Session) -> None:
-    for kind, code in ((Unavailable, "42501"), (ConnectionFailed, "08006")):
+    for kind, code in ((Unavailable, "42501"), (Unavailable, "08006")):
         failing = f"DO $$ BEGIN RAISE EXCEPTION 'so it is' USING ERRCODE = '{code}'; END $$"
         with pytest.raises(kind, match="so it is"), userquery.refusals():
             shared_session.run_script(failing)

@@ -16,6 +16,7 @@ PLAIN = "articles"
 AS_AT_0009 = """
 UPDATE {schema}.alembic_version SET version_num = '0009';
 ALTER TABLE {schema}.source_definition DROP condition, DROP separator;
+DROP VIEW {schema}.health;
 DROP TABLE {schema}.worker, {schema}.due_range, {schema}.due
 """
 
