@@ -184,15 +184,15 @@ def test_tags_are_told_and_those_that_meet_are_near(tag_run: Outcome) -> None:
 
 
 def test_tokens_learn_first_where_there_are_tags(tmp_path: Path) -> None:
-    settings = replace(SETTINGS, token_epochs=4, epochs=1)
+    settings = replace(SETTINGS, token_epochs=2, epochs=1)
     whole, halted = tmp_path / "whole", tmp_path / "halted"
     said = Notes()
     outcome = trained(whole, tagged(), settings, reporter=said)
-    assert [epoch.taught_language for epoch in outcome.epochs] == [False] * 4 + [True]
+    assert [epoch.taught_language for epoch in outcome.epochs] == [False] * 2 + [True]
     accuracies = [epoch.held_out.tag_accuracy or 0.0 for epoch in outcome.epochs]
     assert min(accuracies) > 0.9
     assert any(line.startswith("epoch 1: tokens alone, nearest tag right") for line in said.said)
-    assert outcome.best.number == 5
+    assert outcome.best.number == 3
     steps = itertools.count()
     assert train(halted, tagged(), settings, should_stop=lambda: next(steps) == 40) is None
     trained(halted, None, settings)
