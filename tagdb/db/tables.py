@@ -44,6 +44,10 @@ def _now(name: str, comment: str | None = None) -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now(), comment=comment)
 
 
+def _count(name: str, comment: str | None = None) -> Column[object]:
+    return Column(name, BigInteger, nullable=False, server_default="0", comment=comment)
+
+
 def _owned_by(target: str, name: str, **options: object) -> Column[object]:
     return Column(name, ForeignKey(f"tagdb.{target}.id", ondelete="CASCADE"), nullable=False, **options)  # type: ignore[arg-type]
 
@@ -251,10 +255,10 @@ run = Table(
     _now("started_at"),
     Column("finished_at", DateTime(timezone=True)),
     Column("status", Text, nullable=False, comment="running, done, stopped, failed or killed"),
-    Column("read", BigInteger, nullable=False, server_default="0"),
-    Column("written", BigInteger, nullable=False, server_default="0"),
-    Column("skipped", BigInteger, nullable=False, server_default="0"),
-    Column("failed", BigInteger, nullable=False, server_default="0"),
+    _count("read"),
+    _count("written"),
+    _count("skipped"),
+    _count("failed"),
     Column(
         "detail",
         JSONB,
@@ -311,27 +315,9 @@ worker = Table(
     _now("started_at"),
     Column("last_at", DateTime(timezone=True), comment="of its last commit; the counts are of what it has committed"),
     Column("ended_at", DateTime(timezone=True), comment="of its ordinary end; one that was killed has none"),
-    Column("texts", BigInteger, nullable=False, server_default="0", comment="texts that it gave a vector"),
-    Column(
-        "truncated",
-        BigInteger,
-        nullable=False,
-        server_default="0",
-        comment="how many of them only up to the cap on tokens",
-    ),
-    Column(
-        "without_token",
-        BigInteger,
-        nullable=False,
-        server_default="0",
-        comment="texts in which there was nothing to embed",
-    ),
-    Column(
-        "refused",
-        BigInteger,
-        nullable=False,
-        server_default="0",
-        comment="texts that got a failure instead, for another reason",
-    ),
+    _count("texts", "texts that it gave a vector"),
+    _count("truncated", "how many of them only up to the cap on tokens"),
+    _count("without_token", "texts in which there was nothing to embed"),
+    _count("refused", "texts that got a failure instead, for another reason"),
     comment="processes that embed, or did, for the last sync that had something to embed",
 )

@@ -13,9 +13,8 @@ from threading import Event
 import numpy as np
 
 from tagdb.elmo._tensorflow import require_unforked, tf
-from tagdb.elmo.characters import BEGIN_SENTENCE, END_SENTENCE
-from tagdb.elmo.lstm import N_GATES, DirectionalLstm
-from tagdb.elmo.options import ElmoOptions, read_options
+from tagdb.elmo.lstm import DirectionalLstm
+from tagdb.elmo.options import N_GATES, ElmoOptions, read_options
 from tagdb.elmo.products import Products
 from tagdb.elmo.spec import OPTIONS_FILE, WEIGHTS_FILE, Description, read_description, read_spec
 from tagdb.elmo.texts import TextEmbedder
@@ -64,18 +63,13 @@ class Elmo(TextEmbedder):
         self._texts_in_block = max(1, min(limits.texts_in_block, texts_with_gates))
         self._half_dim = options.lstm.projection_dim
         token_encoder = TokenEncoder(options, weights)
-        begin, end, *start = token_encoder.encode([BEGIN_SENTENCE, END_SENTENCE, *self._start_tokens])
-        before = [begin, *start, end] if start else []
-        layer_weights = description.layer_weights
+        openings = self._openings(token_encoder.encode)
         products = Products(description.precision)
-        openings = np.array([*before, begin]), np.array([*before[::-1], end])
         self._forward, self._backward = (
-            DirectionalLstm(options.lstm, weights, direction, opening, layer_weights, products)
+            DirectionalLstm(options.lstm, weights, direction, opening, description.layer_weights, products)
             for direction, opening in enumerate(openings)
         )
-        # A weighted sum is the mix already; the plain one has to be divided once more.
-        self._layers_averaged = 1 + options.lstm.n_layers if layer_weights is None else 1
-        self._vocabulary = Vocabulary(token_encoder, limits.vocabulary_bytes // begin.nbytes)
+        self._vocabulary = Vocabulary(token_encoder, limits.vocabulary_bytes // openings[0][0].nbytes)
 
     @classmethod
     def load(cls, directory: Path | str, *, limits: Limits = Limits(), spec: EmbedderSpec | None = None) -> Elmo:

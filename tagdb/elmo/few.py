@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from tagdb.elmo.characters import BEGIN_SENTENCE, BYTE_OFFSET, END_SENTENCE, character_ids, spelt_lengths
-from tagdb.elmo.options import ElmoOptions, LstmOptions, lstm_cell_name, read_options
+from tagdb.elmo.characters import BYTE_OFFSET, character_ids, spelt_lengths
+from tagdb.elmo.options import FORGET_BIAS, FORGET_GATE, N_GATES, ElmoOptions, LstmOptions, lstm_cell_name, read_options
 from tagdb.elmo.precision import BF16
 from tagdb.elmo.spec import OPTIONS_FILE, WEIGHTS_FILE, Description, read_description, read_spec
 from tagdb.elmo.texts import TextEmbedder
@@ -22,7 +22,6 @@ from tagdb.models import EmbedderSpec
 
 # Bounds the convolutions' output: 12 MB for 1,024 filters on tokens of the full 50 characters.
 _TOKENS_AT_ONCE = 64
-_FORGET_BIAS = 1.0
 # Numbers that are not finite are told at the end, of the text that they make worthless.
 _UNCHECKED = np.errstate(over="ignore", invalid="ignore")
 
@@ -33,14 +32,10 @@ class FewTexts(TextEmbedder):
     def __init__(self, spec: EmbedderSpec, description: Description, options: ElmoOptions, weights: Weights) -> None:
         super().__init__(spec, description, options, weights)
         self._token_encoder = _TokenEncoder(options, weights)
-        begin, end, *start = self._token_encoder.encode([BEGIN_SENTENCE, END_SENTENCE, *self._start_tokens])
-        before = [begin, *start, end] if start else []
-        layer_weights = description.layer_weights
-        self._layers_averaged = 1 + options.lstm.n_layers if layer_weights is None else 1
-        openings = np.array([*before, begin]), np.array([*before[::-1], end])
+        openings = self._openings(self._token_encoder.encode)
         rounded = description.precision == BF16
         self._forward, self._backward = (
-            _Direction(options.lstm, weights, direction, opening, layer_weights, rounded=rounded)
+            _Direction(options.lstm, weights, direction, opening, description.layer_weights, rounded=rounded)
             for direction, opening in enumerate(openings)
         )
 
@@ -154,7 +149,7 @@ class _Layer:
         kernel = self._round(weights.read(f"{name}/W_0"))
         self._input_kernel, self._recurrent_kernel = np.split(kernel, 2)
         self._bias = weights.read(f"{name}/B")
-        self._bias[2 * options.dim : 3 * options.dim] += _FORGET_BIAS
+        self._bias.reshape(N_GATES, -1)[FORGET_GATE] += FORGET_BIAS
         has_projection = f"{name}/W_P_0" in weights
         self._projection = self._round(weights.read(f"{name}/W_P_0")) if has_projection else None
 
@@ -164,7 +159,7 @@ class _Layer:
         from_input = self._product(x, self._input_kernel) + self._bias
         outputs, (cell, output) = np.empty_like(x), before
         for place, gates in enumerate(from_input):
-            i, j, f, o = np.split(gates + self._product(output, self._recurrent_kernel), 4)
+            i, j, f, o = np.split(gates + self._product(output, self._recurrent_kernel), N_GATES)
             cell = _clip(_sigmoid(f) * cell + _sigmoid(i) * np.tanh(j), self._cell_clip)
             output = _sigmoid(o) * np.tanh(cell)
             if self._projection is not None:

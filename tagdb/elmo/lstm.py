@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tagdb.elmo._tensorflow import tf, trace
-from tagdb.elmo.options import LstmOptions, lstm_cell_name
+from tagdb.elmo.options import FORGET_BIAS, FORGET_GATE, N_GATES, LstmOptions, lstm_cell_name
 from tagdb.elmo.products import Products
 from tagdb.elmo.tries import TrieLevel
 from tagdb.elmo.weights import FloatArray, Weights
@@ -25,9 +25,6 @@ from tagdb.elmo.weights import FloatArray, Weights
 CELLS_AT_ONCE = 2048
 # The first layer's input products of the commonest tokens are computed once, as many as fit here.
 INPUT_PRODUCT_BYTES = 128 * 2**20
-N_GATES = 4
-FORGET_GATE = 2  # in the file's order: input, candidate (j), forget, output
-FORGET_BIAS = 1.0
 
 
 class NodeStates(NamedTuple):

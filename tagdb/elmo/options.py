@@ -17,6 +17,9 @@ MAX_JSON_BYTES = 2**20
 ACTIVATIONS = ("relu", "tanh")
 # Beside the published format: what is taken off every vector, so that cosines compare what sets texts apart.
 CENTRE = "centre"
+N_GATES = 4
+FORGET_GATE = 2  # in the file's order: input, candidate (j), forget, output
+FORGET_BIAS = 1.0  # is not in the file
 RECURRENT = "RNN_"  # how the names of the LSTMs' datasets begin
 COMPARE = "compare options.json with its source"
 

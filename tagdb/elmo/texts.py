@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tagdb.elmo.characters import BEGIN_SENTENCE, END_SENTENCE
 from tagdb.elmo.options import CENTRE, ElmoOptions
 from tagdb.elmo.spec import DESCRIPTION_FILE, WEIGHTS_FILE, ZERO, Description
 from tagdb.elmo.tokenizers import find_tokenizer
@@ -25,6 +26,8 @@ class TextEmbedder(ABC):
         self._split = find_tokenizer(description.tokenizer, lowercase=description.lowercase)
         self._centre = weights.read(CENTRE) if CENTRE in weights else np.zeros(options.dim, dtype=np.float32)
         self._start_tokens = self._split_start(description)
+        # A weighted sum of the layers is the mix already; the plain one has to be divided once more.
+        self._layers_averaged = 1 + options.lstm.n_layers if description.layer_weights is None else 1
 
     @abstractmethod
     def _embed(self, tokenized: Sequence[Sequence[str]]) -> FloatArray:
@@ -70,6 +73,12 @@ class TextEmbedder(ABC):
                 f"the weights in {self._spec.directory} give text {index} a vector that is not finite",
                 hint=f"compare {WEIGHTS_FILE} with its source",
             )
+
+    def _openings(self, encode: Callable[[Sequence[str]], FloatArray]) -> tuple[FloatArray, FloatArray]:
+        """Return the vectors of the tokens that each direction, forward and backward, reads before any text."""
+        begin, end, *start = encode([BEGIN_SENTENCE, END_SENTENCE, *self._start_tokens])
+        before = [begin, *start, end] if start else []
+        return np.array([*before, begin]), np.array([*before[::-1], end])
 
     def _split_start(self, description: Description) -> list[str]:
         if description.start_state == ZERO:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tagdb.errors import InputRefused, UsageError
+from tagdb.formats.rows import excerpt
 from tagdb.formats.source import Source
 
 _CHUNK_SIZE = 64 * 1024
@@ -65,23 +66,18 @@ def require_text(source: Source, encoding: str | None) -> None:
     said = encoding or "UTF-8"
     if not _is_utf8(first):
         raise InputRefused(
-            f"{source.name} does not begin with {said} text, but with: {_shown(first)}", hint=_advice(encoding)
+            f"{source.name} does not begin with {said} text, but with: {excerpt(first)}", hint=_advice(encoding)
         )
     foreign = [line for line in others if not _is_utf8(line)]
     sound = sum(1 for line in others if not line.isascii()) - len(foreign)
     if len(foreign) > sound and len(foreign) * _FOREIGN_SHARE >= sum(1 for line in others if line.strip()):
-        raise InputRefused(f"{source.name} is not in {said}; a line is: {_shown(foreign[0])}", hint=_advice(encoding))
+        raise InputRefused(f"{source.name} is not in {said}; a line is: {excerpt(foreign[0])}", hint=_advice(encoding))
 
 
 def _advice(encoding: str | None) -> str:
     if encoding:
         return "name the encoding it is in, such as --encoding cp1252"
     return "name its encoding, such as --encoding cp1252, or convert it first: iconv -f CP1252 -t UTF-8"
-
-
-def _shown(line: bytes) -> str:
-    text = line[:320].decode(errors="replace").strip()[:80]
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _whole_lines(head: bytes) -> list[bytes]:

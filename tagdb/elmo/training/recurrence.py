@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from tagdb.elmo._tensorflow import tf, trace
-from tagdb.elmo.lstm import FORGET_BIAS
+from tagdb.elmo.options import FORGET_BIAS
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from tagdb.pipeline.syncing.working import Worker
 __all__ = ["DEFAULT_MAX_TOKENS", "NO_TOKEN", "Embedded", "Loader", "embed_due", "loading"]
 
 DEFAULT_MAX_TOKENS = 512
+_PAUSE_SECONDS = 0.2
 
 Loader: TypeAlias = Callable[[StoredEmbedder], Embedder]
 
@@ -108,9 +109,6 @@ def _have_worked(
             while not stop.requested and session.scalar("work.is_left", run=work.run):
                 tally.wait(session, None)
                 crew.look_after(session)
-                time.sleep(_PAUSE)
+                time.sleep(_PAUSE_SECONDS)
             crew.dismiss()
         tally.settle(session)
-
-
-_PAUSE = 0.2
