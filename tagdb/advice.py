@@ -8,7 +8,7 @@ import shlex
 from tagdb.config import DEFAULT_SCHEMA
 
 _COMMAND = re.compile(
-    r"\btagdb (?:db views \w+|db (?!stop|schemas|views)\w+|embedder (?!add|show|verify)\w+|(?:index|models) \w+"
+    r"\btagdb (?:db views \w+|db (?!stop|schemas|views)\w+|embedder (?!add|show|verify)\w+|(?:capture|index|models) \w+"
     r"|(?:demo|doctor|export|import|nearest|predict|status|sync|train|watch|work)\b)(?! --schema)"
 )
 

@@ -21,6 +21,15 @@ LEFT JOIN pg_index i ON i.indexrelid = to_regclass(format('tagdb.%s_%s_hnsw', r.
 WHERE e.chosen OR e.active
 ORDER BY e.active DESC, r.place
 
+-- name: missing
+SELECT r.relation
+FROM (VALUES ('text_vector'), ('tag_vector')) AS r (relation)
+LEFT JOIN pg_index i ON i.indexrelid = to_regclass(format('tagdb.%s_%s_hnsw', r.relation, CAST(:embedder AS integer)))
+WHERE i.indexrelid IS NULL OR NOT i.indisvalid
+
+-- name: count_up_to
+SELECT count(*) FROM (SELECT FROM {relation} v WHERE embedder_id = :embedder LIMIT :most) counted
+
 -- name: progress
 SELECT tuples_done FROM pg_stat_progress_create_index
 WHERE datname = current_database() AND relid = to_regclass('tagdb.' || :table)

@@ -85,7 +85,7 @@ WHERE id = (SELECT max(id) FROM tagdb.run WHERE command = 'sync')
 (SELECT question_id FROM change GROUP BY question_id HAVING count(*) > 1 ORDER BY question_id LIMIT 1)
 UNION ALL
 (SELECT question_id
- FROM tagdb.source
+ FROM {source} s
  WHERE :any_changed AND question_id IN (SELECT question_id FROM change WHERE NOT new AND NOT gone)
  GROUP BY question_id HAVING count(*) > 1 ORDER BY question_id LIMIT 1)
 LIMIT 1
@@ -162,6 +162,13 @@ SELECT (SELECT count(*) FROM tagdb.text)
      FROM tagdb.failure f
      WHERE f.embedder_id = :embedder
         AND NOT EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = f.text_id AND v.embedder_id = :embedder))
+
+-- name: count_due_moved
+-- The same of the questions that moved.
+SELECT count(DISTINCT q.text_id)
+FROM moved m JOIN tagdb.question q USING (question_id)
+WHERE NOT EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = q.text_id AND v.embedder_id = :embedder)
+    AND NOT EXISTS (SELECT FROM tagdb.failure f WHERE f.text_id = q.text_id AND f.embedder_id = :embedder)
 
 -- name: count_due_after_changes
 -- Distinct texts without a vector once `change` is applied; nothing is written.

@@ -3,6 +3,9 @@
 -- name: few_changes
 SELECT count(*) <= :most FROM (SELECT FROM change LIMIT :most + 1) c
 
+-- name: few_moved
+SELECT count(*) <= :most FROM (SELECT FROM moved LIMIT :most + 1) m
+
 -- name: stage_joining
 CREATE TEMP TABLE joining AS SELECT question_id FROM change WHERE NOT gone
 
@@ -23,7 +26,7 @@ WHERE c.old_text_id IS NOT NULL
 CREATE TEMP TABLE left_vector AS
 SELECT v.text_id, v.embedder_id, v.embedding
 FROM tagdb.text_vector v
-WHERE v.text_id IN (SELECT old_text_id FROM change)
+WHERE v.text_id IN (SELECT {text_id} FROM {relation} r)
 
 -- name: analyze_staged
 ANALYZE joining, left_tag, left_vector
@@ -99,21 +102,31 @@ SELECT count(*) FROM tagdb.stale_tag
 SELECT to_regclass('pg_temp.joining') IS NOT NULL
 
 -- name: stage_moves
--- Each (question, text) pair that left a tag, or joined it; `listed` is how often the checksum counts it.
+-- Each (question, text) pair that left a tag, or joined it; `listed` is how often the checksum counts it. Which pairs were
+-- in the centroids, their vectors tell; where that is `known` otherwise, a vector may be lost with a session. A pair that
+-- leaves and joins stays.
 CREATE TEMP TABLE move ON COMMIT DROP AS
-SELECT m.tag, m.question_id, m.text_id, m.joins, count(*) AS listed
+SELECT tag, question_id, text_id, joins, listed
 FROM (
-    SELECT l.tag, l.question_id, l.text_id, false AS joins
-    FROM left_tag l JOIN left_vector v ON v.text_id = l.text_id AND v.embedder_id = :embedder
-    UNION ALL
-    SELECT st.tag, q.question_id, q.text_id, true
-    FROM joining j
-    JOIN tagdb.question q USING (question_id)
-    JOIN tagdb.text_vector v ON v.text_id = q.text_id AND v.embedder_id = :embedder
-    JOIN tagdb.source_tag st ON st.question_id = q.question_id
-) m
-WHERE tag IS NOT NULL
-GROUP BY m.tag, m.question_id, m.text_id, m.joins
+    SELECT p.*, count(*) OVER (PARTITION BY p.tag, p.question_id, p.text_id, p.listed) AS sides
+    FROM (
+        SELECT m.tag, m.question_id, m.text_id, m.joins, count(*) AS listed
+        FROM (
+            SELECT l.tag, l.question_id, l.text_id, false AS joins
+            FROM left_tag l LEFT JOIN left_vector v ON v.text_id = l.text_id AND v.embedder_id = {embedder}
+            WHERE v.text_id IS NOT NULL OR {known}
+            UNION ALL
+            SELECT st.tag, q.question_id, q.text_id, true
+            FROM joining j
+            JOIN tagdb.question q USING (question_id)
+            JOIN tagdb.text_vector v ON v.text_id = q.text_id AND v.embedder_id = {embedder}
+            JOIN {tags} st ON st.question_id = q.question_id
+        ) m
+        WHERE tag IS NOT NULL
+        GROUP BY m.tag, m.question_id, m.text_id, m.joins
+    ) p
+) o
+WHERE sides = 1
 
 -- name: sum_moves
 -- What the moves of a tag change its numbers by.
@@ -149,6 +162,10 @@ CROSS JOIN LATERAL (
 ) c
 WHERE (t.members + m.members - s.members) % 9223372036854775808 = 0
     AND t.steps + c.steps <= :most_steps - mod(abs(CAST(hashtext(s.tag) AS bigint)), :most_steps / 2)
+    AND NOT EXISTS (
+        SELECT FROM move l
+        WHERE l.tag = s.tag AND NOT l.joins AND NOT EXISTS (
+            SELECT FROM left_vector v WHERE v.text_id = l.text_id AND v.embedder_id = :embedder))
 
 -- name: analyze_moves
 ANALYZE move, movable
@@ -187,13 +204,14 @@ DROP TABLE IF EXISTS pg_temp.joining, pg_temp.left_tag, pg_temp.left_vector
 CREATE UNLOGGED TABLE tagdb.stale_pair AS
 SELECT st.tag, q.text_id, count(*) AS n,
     sum(st.listed * CAST(hashint8extended(q.text_id, {number}) AS numeric)) FILTER (WHERE {with_members}) AS members
-FROM (
-    SELECT question_id, tag, count(*) AS listed
-    FROM tagdb.source_tag JOIN tagdb.stale_tag USING (tag)
-    GROUP BY question_id, tag
-) st
+FROM {tags} st
 JOIN tagdb.question q USING (question_id)
 GROUP BY st.tag, q.text_id
+
+-- name: tags_of_stale
+(SELECT question_id, tag, count(*) AS listed
+ FROM tagdb.source_tag JOIN tagdb.stale_tag USING (tag)
+ GROUP BY question_id, tag)
 
 -- name: create_scales
 -- pgvector multiplies element by element, so a factor is a vector of equal elements.

@@ -51,6 +51,21 @@ FROM (
 ) t
 WINDOW texts AS (ORDER BY t.text COLLATE "C")
 
+-- name: stage_moved
+-- The same of the questions that moved.
+INSERT INTO tagdb.due (run_id, place, text_id, upto)
+SELECT :run, row_number() OVER texts, t.id, sum(octet_length(t.text)) OVER (texts ROWS UNBOUNDED PRECEDING)
+FROM (
+    SELECT t.id, t.text
+    FROM (SELECT DISTINCT q.text_id AS id FROM moved JOIN tagdb.question q USING (question_id)) m
+    JOIN tagdb.text t USING (id)
+    WHERE NOT EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = t.id AND v.embedder_id = :embedder)
+        AND NOT EXISTS (SELECT FROM tagdb.failure f WHERE f.text_id = t.id AND f.embedder_id = :embedder)
+    ORDER BY t.id
+    LIMIT :limit
+) t
+WINDOW texts AS (ORDER BY t.text COLLATE "C")
+
 -- name: analyze
 ANALYZE tagdb.due
 

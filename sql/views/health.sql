@@ -1,7 +1,7 @@
 -- Whether labels are kept current, in one row for an alarm: how long ago they were, and what keeps them from being so.
 --   SELECT lag_seconds, last_error, running_seconds FROM tagdb.health;
 -- Each column is a subquery of its own: what is not selected costs nothing. All but "due" look at a few rows of
--- tagdb.run and tagdb.worker, and at tagdb.failure; "due" looks at every text. The user's tables are not read.
+-- tagdb.run and tagdb.worker, at tagdb.failure and at what waits; "due" looks at every text. The user's tables are not read.
 CREATE OR REPLACE VIEW tagdb.health AS
 SELECT
     extract(epoch FROM now() - complete.current_at)::double precision AS lag_seconds,
@@ -23,8 +23,14 @@ SELECT
      WHERE NOT EXISTS (SELECT FROM tagdb.text_vector v WHERE v.text_id = t.id AND v.embedder_id = chosen.id)
         AND NOT EXISTS (SELECT FROM tagdb.failure f WHERE f.text_id = t.id AND f.embedder_id = chosen.id)
     ) AS due,
-    CAST(NULL AS bigint) AS waiting,
-    CAST(NULL AS double precision) AS waiting_seconds,
+    CASE WHEN EXISTS (SELECT FROM tagdb.capture) THEN (
+        SELECT count(DISTINCT w.question_id)
+        FROM (
+            SELECT c.question_id FROM tagdb.captured CROSS JOIN LATERAL unnest(question_ids) AS c (question_id)
+            UNION ALL
+            SELECT u.question_id FROM tagdb.unfinished u
+        ) w) END AS waiting,
+    (SELECT extract(epoch FROM now() - min(c.captured_at))::double precision FROM tagdb.captured c) AS waiting_seconds,
     (SELECT count(*)
      FROM tagdb.worker w
      WHERE w.run_id = running.id AND w.ended_at IS NULL AND (pg_is_in_recovery() OR EXISTS (
@@ -60,8 +66,8 @@ COMMENT ON COLUMN tagdb.health.last_error IS 'why the last sync failed, NULL whe
 COMMENT ON COLUMN tagdb.health.running IS 'the command that is at work; a standby cannot tell one that was killed';
 COMMENT ON COLUMN tagdb.health.failed IS 'texts that have no vector, for reasons in tagdb.failure';
 COMMENT ON COLUMN tagdb.health.due IS 'texts that have neither a vector nor a recorded failure; this looks at every text';
-COMMENT ON COLUMN tagdb.health.waiting IS 'changes of your rows that were captured and not yet synced, NULL if unknown';
-COMMENT ON COLUMN tagdb.health.waiting_seconds IS 'since the oldest of them, NULL where that is not known';
+COMMENT ON COLUMN tagdb.health.waiting IS 'questions whose changes were captured and not yet synced, NULL where changes are not captured';
+COMMENT ON COLUMN tagdb.health.waiting_seconds IS 'since the oldest of these changes was made, NULL where none waits';
 COMMENT ON COLUMN tagdb.health.workers IS 'processes that embed for the running sync; a standby cannot tell one that was killed';
 
 -- Who was let read tagdb.status may read this, too, also where that was before there was this view.

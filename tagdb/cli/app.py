@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from tagdb import config
 from tagdb.cli import (
+    capture,
     common,
     configfile,
     db,
@@ -160,6 +161,7 @@ app.command("predict")(predict.predict)
 app.command("nearest")(nearest.nearest)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
+app.add_typer(capture.app, name="capture")
 app.add_typer(export.app, name="export")
 app.add_typer(models.app, name="models")
 app.add_typer(embedder.app, name="embedder")

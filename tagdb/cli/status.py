@@ -120,6 +120,9 @@ def _print(picture: Status) -> None:
         size = f"{index.bytes / 2**20:,.0f} MB on {index.vectors:,} vectors"
         where = index.relation if index.active else f"{index.relation} after the switch"
         facts[f"index on {where}"] = size if index.built else f"none ({index.vectors:,} vectors)"
+    if picture.capturing:
+        waiting = f"{picture.captured:,} questions wait"
+        facts["changes captured"] = f"not all: {picture.capture_doubt}" if picture.capture_doubt else waiting
     if last := picture.last_run:
         error = f", {last['error']}" if last["error"] else ""
         facts["last run"] = f"{last['command']} at {last['started_at']:%Y-%m-%d %H:%M:%S}: {last['status']}{error}"

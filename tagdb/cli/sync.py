@@ -77,6 +77,10 @@ def sync(
             "--new-keys", help="Go on even if question_id has another type now: ids and labels are stored anew."
         ),
     ] = False,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Compare all questions, also where `tagdb capture` says which have changed."),
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Embed at most this many texts; the rest stays due.")] = None,
     batch_size: Annotated[
         int | None,
@@ -115,6 +119,8 @@ def sync(
 
         tagdb sync --dry-run
 
+        tagdb sync --full
+
         tagdb sync --text title
 
         tagdb sync --workers 4
@@ -140,6 +146,7 @@ def sync(
         "max_tokens": max_tokens,
         "allow_gone": allow_gone,
         "new_keys": new_keys,
+        "full": full,
     }
     db = given.collection()
     if dry_run:

@@ -246,6 +246,54 @@ lifted_view = Table(
     comment="views over the user's tables, while they are taken away",
 )
 
+capture = Table(
+    "capture",
+    metadata,
+    Column("captures", Boolean, primary_key=True, server_default=sql_text("true")),
+    _now("since"),
+    Column("words", Text, comment="digest of the views, tables and triggers that all was compared under"),
+    Column("kept", JSONB, comment="what vectors and labels were made by, if all but unfinished have them"),
+    Column("tagged_by", Integer, comment="the embedder whose centroids tagged tells of"),
+    CheckConstraint("captures", name="captures"),
+    comment="one row while changes are captured: what the next sync may believe",
+)
+
+capture_table = Table(
+    "capture_table",
+    metadata,
+    Column("number", Integer, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False, comment="when capture was switched on"),
+    Column("expression", Text, comment="the question that a row is about; NULL if it may be about any"),
+    Column("type", Text, comment="of the expression"),
+    Column("columns", ARRAY(Text), comment="an update of others changes no question; NULL if each of them may"),
+    comment="tables whose changes are captured, each by the function of its number",
+)
+
+captured = Table(
+    "captured",
+    metadata,
+    Column("question_ids", ARRAY(Text), nullable=False, comment="with NULL among them, any question may have changed"),
+    Column("captured_at", DateTime(timezone=True), nullable=False, server_default=sql_text("clock_timestamp()")),
+    comment="questions whose rows have changed since a sync, a row a statement",
+)
+
+unfinished = Table(
+    "unfinished",
+    metadata,
+    Column("question_id", Text(collation="C"), primary_key=True),
+    comment="questions whose texts are compared, and nothing else is known to be done",
+)
+
+tagged = Table(
+    "tagged",
+    metadata,
+    Column("question_id", Text(collation="C"), primary_key=True),
+    Column("text_id", BigInteger, nullable=False),
+    Column("tags", ARRAY(Text), nullable=False),
+    Index("tagged_tags", "tags", postgresql_using="gin"),
+    comment="which questions with which texts are in which centroids, while changes are captured",
+)
+
 run = Table(
     "run",
     metadata,

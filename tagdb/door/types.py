@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tagdb.classify import Metrics
+from tagdb.db.capture import Capture, CapturedTable
 from tagdb.door.collection import Collection
 from tagdb.door.reporting import Event
 from tagdb.door.results import (
@@ -32,12 +33,16 @@ from tagdb.pipeline.importing import ImportedRow, ImportResult
 from tagdb.pipeline.learning.classifiers import Deletion, StoredClassifier
 from tagdb.pipeline.learning.predict import PredictResult
 from tagdb.pipeline.planning import Plan
+from tagdb.pipeline.running.capturing import Capturing
 from tagdb.pipeline.running.collections import CollectionStatus
 from tagdb.pipeline.syncing.indexing import IndexStatus
 
 __all__ = [
     "Activated",
     "Added",
+    "Capture",
+    "CapturedTable",
+    "Capturing",
     "Collection",
     "CollectionStatus",
     "Deleted",

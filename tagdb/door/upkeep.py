@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -12,11 +12,13 @@ from tagdb.door.opened import Opened
 from tagdb.door.results import Activated, Deleted, Lifted, Pruned, Restored
 
 if TYPE_CHECKING:
+    from tagdb.db.capture import Capture
     from tagdb.models import EmbedderSpec
     from tagdb.pipeline.checking.doctor import Examination
     from tagdb.pipeline.embedders.pretraining import PretrainResult
     from tagdb.pipeline.embedders.registry import KnownEmbedder
     from tagdb.pipeline.learning.classifiers import Deletion, StoredClassifier
+    from tagdb.pipeline.running.capturing import Capturing
     from tagdb.pipeline.running.collections import CollectionStatus
     from tagdb.pipeline.syncing.indexing import IndexStatus
 
@@ -165,6 +167,37 @@ class Upkeep(Opened):
                 number_format=number_format,
                 plot=None if plot is None else Path(plot),
             )
+
+    def capture_on(self, tables: Mapping[str, str] | None = None) -> Capturing:
+        """Make triggers on the tables that sync reads; it then costs what its changes cost.
+
+        For SQL of your own, `tables` says of each table, by its name, which column or SQL expression gives the question
+        that a row is about, * where it may be any.
+
+        Raises
+        ------
+        InputRefused : nothing is embedded yet, or what is embedded cannot be captured; nothing was changed
+        QueryRefused : an expression does not give ids of questions; nothing was changed
+        Unavailable : a right is missing
+        """
+        from tagdb.pipeline.running import capturing
+
+        with self._at_work() as database:
+            return capturing.switch_on(database, tables or {}, self._reporter)
+
+    def capture_off(self) -> Capturing:
+        """Remove these triggers and all that they wrote."""
+        from tagdb.pipeline.running import capturing
+
+        with self._at_work() as database:
+            return capturing.switch_off(database)
+
+    def capture_status(self) -> Capture:
+        """Tell whether changes are captured, of which tables, and how many questions wait for a sync."""
+        from tagdb.pipeline.running import capturing
+
+        with self._at_work() as database:
+            return capturing.status(database)
 
     def index_status(self) -> Sequence[IndexStatus]:
         """Return which indexes stand, and how large they are."""

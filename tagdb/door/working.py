@@ -92,6 +92,7 @@ class Working(Opened):
         where: str | None = None,
         allow_gone: bool = False,
         new_keys: bool = False,
+        full: bool = False,
         limit: int | None = None,
         batch_size: int | None = None,
         max_tokens: int = _MAX_TOKENS,
@@ -101,7 +102,8 @@ class Working(Opened):
         """Embed what changed, renew tag vectors, and write the labels that are due.
 
         It may be stopped at any time: what is committed stays, and the next sync goes on from there. With `workers`,
-        so many processes of their own embed, and not this one.
+        so many processes of their own embed, and not this one. With `full`, all questions are compared, also where
+        changes are captured.
 
         Raises
         ------
@@ -127,6 +129,7 @@ class Working(Opened):
                 allow_gone=allow_gone,
                 new_keys=new_keys,
                 workers=workers,
+                full=full,
             )
         return Synced.of(result)
 
@@ -212,6 +215,7 @@ class Working(Opened):
         where: str | None = None,
         allow_gone: bool = False,
         new_keys: bool = False,
+        full: bool = False,
         limit: int | None = None,
         max_tokens: int = _MAX_TOKENS,
     ) -> Plan:
@@ -228,6 +232,7 @@ class Working(Opened):
                 max_tokens=max_tokens,
                 allow_gone=allow_gone,
                 new_keys=new_keys,
+                full=full,
             )
 
     def train(

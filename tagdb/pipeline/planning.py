@@ -38,6 +38,7 @@ def plan(
     max_tokens: int = DEFAULT_MAX_TOKENS,
     allow_gone: bool = False,
     new_keys: bool = False,
+    full: bool = False,
 ) -> Plan:
     """Work out what a sync would do; nothing is written, not even the choice of the source."""
     with (
@@ -46,7 +47,7 @@ def plan(
         sourceviews.naming_the_query(session),
         session.rehearsal(),
     ):
-        compared = comparing.compare(session, choice, max_tokens, reporter, new_keys=new_keys)
+        compared = comparing.compare(session, choice, max_tokens, reporter, new_keys=new_keys, full=full)
         refusal = None if allow_gone else comparing.mass_deletion(session, compared)
         embedder = compared.embedder
         rate = session.scalar("sync.last_rate", embedder=embedder.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tagdb.db import sourceviews
 from tagdb.db.connection import Database, Session
@@ -16,7 +16,7 @@ from tagdb.pipeline.embedders.registry import StoredEmbedder
 from tagdb.pipeline.learning import predict
 from tagdb.pipeline.running.locking import exclusive
 from tagdb.pipeline.running.recording import Counts, recorded
-from tagdb.pipeline.syncing import comparing, embedding, indexing, moved, tag_vectors
+from tagdb.pipeline.syncing import captured, comparing, embedding, indexing, moved, tag_vectors
 from tagdb.pipeline.syncing.comparing import Changes, Compared
 from tagdb.pipeline.syncing.embedding import NO_TOKEN, Embedded, Loader
 from tagdb.pipeline.syncing.moved import Look
@@ -74,14 +74,16 @@ def sync(
     workers: int | None = None,
     load: Loader | None = None,
     keep_idle: bool = True,
+    full: bool = False,
 ) -> SyncResult:
     """Bring texts, vectors, tag centroids and labels to what the user's tables say now.
 
     Texts are embedded by this process, or by so many `workers` that it starts; others may join with `tagdb work`.
 
     Every step commits by itself and takes up what an earlier, interrupted run left; a second run writes nothing. A
-    change of the source and the texts it gives are one step. Without `keep_idle` a run that finds nothing to do leaves
-    no record of its own; `load` returns a model that may have been loaded before.
+    change of the source and the texts it gives are one step. With `full`, everything is compared, whatever is known of
+    what has changed. Without `keep_idle` a run that finds nothing to do leaves no record of its own; `load` returns a
+    model that may have been loaded before.
 
     Raises
     ------
@@ -102,6 +104,7 @@ def sync(
         "allow_gone": allow_gone or None,
         "new_keys": new_keys or None,
         "workers": workers,
+        "full": full or None,
     }
     with (
         database.session() as session,
@@ -119,6 +122,7 @@ def sync(
             here=workers is None,
             allow_gone=allow_gone,
             new_keys=new_keys,
+            full=full,
             loader=load,
         )
         run = _Run(database, session, reporter, compared, max_tokens, limit, block_size, index, counts.run, workers)
@@ -142,17 +146,20 @@ def _compare_and_store(
     allow_gone: bool,
     new_keys: bool,
     loader: Loader | None,
+    full: bool,
 ) -> tuple[Compared, Callable[[], Embedder]]:
     """Let a change of the source and its texts take effect together; where it is needed `here`, the model loads."""
     with session.transaction():
-        compared = comparing.compare(session, choice, max_tokens, reporter, new_keys=new_keys)
+        compared = comparing.compare(session, choice, max_tokens, reporter, new_keys=new_keys, full=full)
         if not allow_gone and (refusal := comparing.mass_deletion(session, compared)):
             raise refusal
         ahead = here and compared.changes.written > 0
         load = loading.enter_context(embedding.loading(compared.embedder, ahead=ahead, load=loader))
         if compared.to_apply:
-            comparing.apply(session, reporter, compared.key)
+            comparing.apply(session, reporter, compared.look, compared.key)
             session.execute("sync.note_gone", gone=compared.changes.gone)
+        elif compared.look.kept is not None:
+            tag_vectors.keep_aside(session, compared.look)
     return compared, load
 
 
@@ -185,9 +192,10 @@ class _Run:
         look = self.compared.look
         made = moved.fingerprints(self.session, moved.TEXTS) if look.views else {}
         self.session.execute("sync.drop_changes")
-        if not moved.as_before(self.session, look, ["failure"]):
-            look = moved.NO_LOOK  # texts that failed may get vectors now, of questions that have not moved
-        self._embed(load)
+        if look.kept is None and not moved.as_before(self.session, look, ["failure"]):
+            # texts that failed may get vectors now, of questions that have not moved
+            look = replace(moved.NO_LOOK, capturing=look.capturing)
+        self._embed(load, look)
         self._average(look)
         if made:
             made |= moved.fingerprints(self.session, moved.CENTROIDS)
@@ -203,11 +211,16 @@ class _Run:
         if self.index and not self.result.texts_left:
             self._build_indexes()
         registry.drop_unused(self.session, self.reporter)
-        if made and not (self.result.texts_left or self.result.label_fault):
+        if self.result.texts_left or self.result.label_fault:
+            return
+        if made:
             self._remember(made, counts)
+        elif self.compared.look.capturing and not self.compared.look.nothing_moved:
+            captured.finish(self.session, self.max_tokens)
 
-    def _embed(self, load: Callable[[], Embedder]) -> None:
-        due: int = self.session.scalar("sync.count_due_texts", embedder=self.embedder.id)
+    def _embed(self, load: Callable[[], Embedder], look: Look) -> None:
+        of = "moved" if look.is_narrow else "texts"
+        due: int = self.session.scalar(f"sync.count_due_{of}", embedder=self.embedder.id)
         if not due:
             return
         if self.index and (self.limit is None or due <= self.limit):
@@ -224,11 +237,14 @@ class _Run:
             max_tokens=self.max_tokens,
             block_size=self.block_size,
             workers=self.workers,
+            moved_only=look.is_narrow,
         )
         self.result.texts_left = due - self.result.embedded.finished
 
     def _make_way(self, due: int) -> None:
         """Drop the index on the vectors when so many are `due` that building it anew is quicker."""
+        if indexing.has_vectors(self.session, "text_vector", self.embedder.id, int(due / _MANY)):
+            return
         for each in indexing.status(self.session):
             of_these = (each.relation, each.embedder_id) == ("text_vector", self.embedder.id)
             if of_these and each.built and due > _MANY * each.vectors:
@@ -260,6 +276,8 @@ class _Run:
                 self.result.labelled, self.result.labels_removed = predicted.written, predicted.removed
 
     def _build_indexes(self) -> None:
+        if not indexing.any_due(self.session, self.embedder.id):
+            return
         for each in indexing.status(self.session):
             if each.embedder_id == self.embedder.id and each.worthwhile and not each.built:
                 indexing.build_one(self.database, self.session, each, self.reporter)

@@ -20,6 +20,7 @@ from tests.pipeline import stored
 from tests.pipeline.world import refuse_poison, sync_running
 
 RESULTS = {
+    "capture status",
     "db psql",
     "db schemas",
     "db url",
@@ -81,6 +82,8 @@ def acts(
         "models delete classifier-2 --yes",
         "db views drop",
         "db views restore",
+        "capture on",
+        "capture off",
         "db prune",
         "db grant quiet_reader --wide",
         "db revoke quiet_reader",

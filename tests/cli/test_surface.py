@@ -118,7 +118,7 @@ def test_version() -> None:
     assert re.fullmatch(r"tagdb \d+\.\d+\.\d+\n", result.stdout)
 
 
-@pytest.mark.parametrize("words", [[], ["models"], ["index"], ["db"], ["embedder"], ["export"]])
+@pytest.mark.parametrize("words", [[], ["models"], ["index"], ["capture"], ["db"], ["embedder"], ["export"]])
 def test_nothing_to_do_shows_the_help(words: list[str]) -> None:
     result = tagdb(*words)
     assert result.exit_code == 2

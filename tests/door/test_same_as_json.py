@@ -22,6 +22,7 @@ from tests.pipeline import stored
 from tests.pipeline.world import World, sync_running
 
 OTHERWISE_EACH_TIME = {
+    "since",
     "texts_per_second",
     "created_at",
     "started_at",
@@ -80,6 +81,9 @@ def _steps(folder: Path, embedder: Path) -> list[Step]:
         ("index build", lambda db: db.build_index()),
         ("index status", lambda db: db.index_status()),
         ("index drop", lambda db: db.drop_index()),
+        ("capture on", lambda db: db.capture_on()),
+        ("capture status", lambda db: db.capture_status()),
+        ("capture off", lambda db: db.capture_off()),
         ("db views drop", lambda db: db.drop_views()),
         ("db views restore", lambda db: db.restore_views()),
         ("db schemas", lambda db: db.schemas()),

@@ -14,6 +14,7 @@ from tagdb.db.source import Choice
 from tagdb.errors import SchemaMismatch
 from tagdb.models import Silent
 from tagdb.pipeline import sync
+from tagdb.pipeline.running import capturing
 from tests.cli.running import done, tagdb
 from tests.pipeline import stored
 from tests.places import world
@@ -61,6 +62,22 @@ def test_restored_dump_is_whole_and_current(
         assert (again.changes.total, again.embedded.texts, again.tags, again.labelled) == (0, 0, 0, 0)
         assert "blue" in done("nearest", "red", TAGDB_DATABASE_URL=target).stdout
         assert done("status", "--check", TAGDB_DATABASE_URL=target).exit_code == 0
+
+
+def test_restored_capture_is_not_believed_before_all_was_compared(dba: DbaServer, owner: str, tmp_path: Path) -> None:
+    with _prepared(dba, "before", owner, "public") as source, _prepared(dba, "after", owner, "public") as target:
+        filled = world.filled(source)
+        capturing.switch_on(filled, {}, Silent())
+        sync.sync(filled, Choice(), Silent())
+        assert capturing.status(filled).doubt is None
+        _dump_and_restore(dba, source, target, tmp_path, plain=False)
+        restored = Database(target, origin="test")
+        assert "have changed since" in str(capturing.status(restored).doubt)
+        assert not capturing.switch_on(restored, {}, Silent()).changed
+        sync.sync(restored, Choice(), Silent())
+        assert capturing.status(restored).doubt is None
+        stored.run(restored, "DELETE FROM questions WHERE id = 1")
+        assert capturing.status(restored).waiting == 1
 
 
 def test_dump_without_comments_gets_them_back(dba: DbaServer, owner: str, shop: str, tmp_path: Path) -> None:

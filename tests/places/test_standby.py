@@ -27,6 +27,8 @@ WRITING = {
     "models delete": ("1", "--yes"),
     "index build": (),
     "index drop": (),
+    "capture on": (),
+    "capture off": (),
     "embedder use": ("starter",),
 }
 
@@ -56,7 +58,7 @@ def test_standby_answers_readers_and_names_itself_to_who_would_write(
     result = tmp_path / "results.csv"
     done("export", "predictions", str(result), **url)
     assert len(result.read_text().splitlines()) == 61
-    for words in ("models list", "index status", "embedder list"):
+    for words in ("models list", "index status", "capture status", "embedder list"):
         done(*words.split(), **url)
     assert "was up to date" in done("db", "migrate", **url).stdout
     for words, arguments in WRITING.items():

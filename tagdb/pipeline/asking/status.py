@@ -10,7 +10,7 @@ from typing import Any
 
 from tagdb import advice
 from tagdb.config import DEFAULT_SCHEMA
-from tagdb.db import keys, lifting, rights, source, sourceviews
+from tagdb.db import capture, keys, lifting, rights, source, sourceviews
 from tagdb.db.connection import Database, Session
 from tagdb.db.source import PRESETS
 from tagdb.errors import ConnectionFailed, DatabaseError, InputRefused, QueryRefused, SchemaMismatch, Unavailable
@@ -40,7 +40,8 @@ class Status:
     `tables` are what the source reads, and `condition` is what its rows have to satisfy; where it cannot be `compared`,
     nothing is counted as new, changed or gone. `tags_due` centroids rest on other questions or texts than their tags
     have now, `failed` texts have no vector, for the reasons in `failures`. A classifier is not `classifier_usable` when
-    the vectors it was trained on are no longer in use. `faults` are what no count tells.
+    the vectors it was trained on are no longer in use. Where changes are captured, the next sync looks at `captured`
+    questions alone, or at all because of a `capture_doubt`. `faults` are what no count tells.
     """
 
     database: str
@@ -67,6 +68,9 @@ class Status:
     switching_to: str | None = None
     classifier: str | None = None
     classifier_usable: bool = True
+    capturing: bool = False
+    captured: int = 0
+    capture_doubt: str | None = None
     indexes: list[IndexStatus] = field(default_factory=list)
     last_run: dict[str, Any] | None = None
     faults: list[Reason] = field(default_factory=list)
@@ -130,6 +134,9 @@ def _picture(database: Database, session: Session) -> Status:
     if not look.nothing_moved:
         _count_stale_labels(session, picture)
     picture.indexes = indexing.status(session)
+    captured = capture.status(session)
+    picture.capturing, picture.captured = captured.on, captured.waiting
+    picture.capture_doubt = capture.ANY if captured.everything else captured.doubt
     return picture
 
 

@@ -84,7 +84,7 @@ def write_labels(session: Session, look: Look = moved.NO_LOOK) -> PredictResult 
             )
             session.execute("predict.write_labels", classifier=classifier.id)
         session.execute("predict.drop_work")
-    if due.stale:
+    if due.stale and look.kept is None:
         session.execute("predict.analyze")
     return PredictResult(classifier.name, due.stale, due.unfounded)
 

@@ -12,7 +12,7 @@ from tagdb.errors import CheckFailed, DatabaseError, InputRefused, Unavailable
 from tagdb.models import Reporter
 from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.embedders.registry import StoredEmbedder
-from tagdb.pipeline.syncing import moved, tag_vectors
+from tagdb.pipeline.syncing import captured, moved, tag_vectors
 from tagdb.pipeline.syncing.moved import Look, Moved
 
 MANY_GONE = 1_000
@@ -61,12 +61,19 @@ class Compared:
 
 
 def compare(
-    session: Session, choice: Choice, max_tokens: int, reporter: Reporter, *, new_keys: bool = False
+    session: Session,
+    choice: Choice,
+    max_tokens: int,
+    reporter: Reporter,
+    *,
+    new_keys: bool = False,
+    full: bool = False,
 ) -> Compared:
     """Stage the difference in the temporary table `change`; all of it is one transaction, so a refusal leaves nothing.
 
     Inside the caller's transaction, another source takes effect with it. Vectors that were cut at another cap than
-    `max_tokens` are forgotten here, and so become due. Ids get another type only where `apply` stores them.
+    `max_tokens` are forgotten here, and so become due. Ids get another type only where `apply` stores them. With
+    `full`, no question is taken to be as it was.
     """
     with session.transaction():
         lifting.make_way(session, choice, reporter)
@@ -75,16 +82,22 @@ def compare(
         key = keys.change(session, new_keys=new_keys)
         embedder = registry.chosen(session)
         with reporter.step("comparing"):
-            look = moved.look(session, max_tokens, all_anew=key is not None)
+            anew_all = full or key is not None
+            look = captured.look(session, embedder, max_tokens, reporter, full=anew_all) or moved.look(
+                session, max_tokens, all_anew=anew_all
+            )
             if look.moved is Moved.NONE:
                 session.execute("sync.stage_no_change")
                 return Compared(embedder, Changes(0, 0, 0), look)
             with sourceviews.blaming(SOURCE, sourceviews.definition(session, SOURCE)):
                 anew = key is not None and key.anew
                 _stage_changes(session, look, anew=anew)
-                changes, emptied = _count(session, anew=anew)
-            vectors = "_vectors" if anew else ""
-            session.execute(f"sync.delete_otherwise_truncated{vectors}", embedder=embedder.id, max_tokens=max_tokens)
+                changes, emptied = _count(session, look, anew=anew)
+            if not look.same_cap:
+                vectors = "_vectors" if anew else ""
+                session.execute(
+                    f"sync.delete_otherwise_truncated{vectors}", embedder=embedder.id, max_tokens=max_tokens
+                )
         return Compared(embedder, changes, look, emptied, another, key)
 
 
@@ -121,22 +134,23 @@ def _allowing(compared: Compared) -> str:
     return ": tagdb sync --allow-gone"
 
 
-def _count(session: Session, *, anew: bool) -> tuple[Changes, int]:
+def _count(session: Session, look: Look, *, anew: bool) -> tuple[Changes, int]:
     row = session.row("sync.count_changes")
     assert row is not None
     if row.without_id:
         raise InputRefused("the source has rows without a question_id", hint="leave them out in --source-sql")
     if not source.names_each_once(session):
-        _refuse_repeated(session, any_changed=row.changed > 0)
+        _refuse_repeated(session, look, any_changed=row.changed > 0)
     if anew:
         return Changes(row.new, 0, session.scalar("sync.count_questions")), row.new_empty
     return Changes(row.new, row.changed, row.gone), row.emptied
 
 
-def _refuse_repeated(session: Session, *, any_changed: bool) -> None:
-    if (repeated := session.scalar("sync.repeated_question", any_changed=any_changed)) is not None:
+def _refuse_repeated(session: Session, look: Look, *, any_changed: bool) -> None:
+    named = look.source or session.qualified("source")
+    if repeated := session.rows_with("sync.repeated_question", {"source": named}, any_changed=any_changed):
         raise InputRefused(
-            f"the source names question {repeated} more than once", hint="make question_id unique in --source-sql"
+            f"the source names question {repeated[0][0]} more than once", hint="make question_id unique in --source-sql"
         )
 
 
@@ -147,7 +161,8 @@ def _stage_changes(session: Session, look: Look, *, anew: bool = False) -> None:
         session.run_script(session.script("sync.stage_changes", **everything))
         return
     if look.moved is Moved.SOME:
-        moved_source, moved_questions = session.script("moved.moved_source"), session.script("moved.moved_questions")
+        moved_source = look.source or session.script("moved.moved_source")
+        moved_questions = session.script("moved.moved_questions")
         session.run_script(session.script("sync.stage_changes", source=moved_source, questions=moved_questions))
         return
     larger = session.scalar("sync.keep_hashes_small") if source.current(session) in PRESETS else None
@@ -156,7 +171,7 @@ def _stage_changes(session: Session, look: Look, *, anew: bool = False) -> None:
         session.execute("sync.set_work_mem", size=larger)
 
 
-def apply(session: Session, reporter: Reporter, key: keys.Change | None = None) -> None:
+def apply(session: Session, reporter: Reporter, look: Look, key: keys.Change | None = None) -> None:
     """Make `text` and `question` say what the source says, in one transaction, or as a part of the caller's.
 
     Where ids are to have another type, `key`, readers wait until that is done.
@@ -167,7 +182,7 @@ def apply(session: Session, reporter: Reporter, key: keys.Change | None = None) 
     """
     with reporter.step("storing texts"), session.transaction():
         session.execute("sync.analyze_changes")
-        tag_vectors.keep_aside(session)
+        tag_vectors.keep_aside(session, look)
         if key:
             keys.apply(session, key)
         session.execute("sync.stage_texts")
@@ -179,7 +194,8 @@ def apply(session: Session, reporter: Reporter, key: keys.Change | None = None) 
         session.execute("sync.delete_gone_questions")
         session.execute("sync.delete_gone_labels")
         session.execute("sync.delete_unused_texts" if key and key.anew else "sync.delete_orphaned_texts")
-    session.execute("sync.analyze_texts")
+    if look.kept is None:  # reading a sample takes longer than a few changes do, of which autovacuum keeps count
+        session.execute("sync.analyze_texts")
 
 
 def _begin_filling(session: Session) -> bool:

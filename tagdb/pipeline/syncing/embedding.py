@@ -57,14 +57,19 @@ def embed_due(
     max_tokens: int = DEFAULT_MAX_TOKENS,
     block_size: int | None = None,
     workers: int | None = None,
+    moved_only: bool = False,
 ) -> None:
     """Embed every text that has neither a vector of `embedder` nor a recorded failure, at most `limit` of them.
+
+    With `moved_only`, only texts of the questions in the temporary table `moved` are looked at.
 
     Each range, of `block_size` texts or of as many as take some seconds or a little of all the time, commits on its own
     and is counted in `done` then, whatever becomes of the next one. This process embeds, or so many `workers` that it
     starts; others may join. The model is loaded here only when something is due.
     """
-    work = staging.stage(session, run, embedder, limit=limit, max_tokens=max_tokens, block_size=block_size)
+    work = staging.stage(
+        session, run, embedder, limit=limit, max_tokens=max_tokens, block_size=block_size, moved_only=moved_only
+    )
     done.due = work.texts
     if work.texts:
         started = time.perf_counter()
@@ -75,7 +80,8 @@ def embed_due(
                 _have_worked(database, session, work, done, reporter, workers)
         finally:
             done.seconds = time.perf_counter() - started
-        session.execute("sync.analyze_vectors")
+        if not moved_only:
+            session.execute("sync.analyze_vectors")
     staging.clear(session, run)
 
 

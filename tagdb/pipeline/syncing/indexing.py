@@ -63,6 +63,19 @@ def status(session: Session) -> list[IndexStatus]:
     return [IndexStatus(**row._asdict()) for row in session.rows("index.status")]
 
 
+def any_due(session: Session, embedder: int) -> bool:
+    """Return whether an index of an embedder's does not stand that would pay; no more vectors are counted than tell."""
+    missing = session.rows("index.missing", embedder=embedder)
+    return any(has_vectors(session, row.relation, embedder, ENOUGH[row.relation]) for row in missing)
+
+
+def has_vectors(session: Session, relation: str, embedder: int, at_least: int) -> bool:
+    """Return whether there are so many vectors of an embedder's."""
+    parts = {"relation": session.qualified(relation)}
+    found: int = session.rows_with("index.count_up_to", parts, embedder=embedder, most=at_least)[0][0]
+    return found >= at_least
+
+
 def show(database: Database) -> list[IndexStatus]:
     """Return the state of the indexes, on a connection of its own."""
     with database.session() as session:

@@ -75,6 +75,10 @@ class Look:
     tables that are views, foreign, inherited from or seen in part. `tables` are the fingerprints of tagdb's own as of
     the last complete sync; those of texts and vectors are the same still. Where no row has moved, `all_as_before` says
     whether those of centroids and labels are too.
+
+    Where changes are captured (`capturing`), `kept` are the tables of tagdb's in which all is right but of the
+    questions that moved, and `source` and `tags` are the queries for what the views say of these; where `same_cap`, no
+    vector was cut at another cap.
     """
 
     moved: Moved
@@ -82,6 +86,16 @@ class Look:
     tables: Mapping[str, str] = field(default_factory=dict)
     all_as_before: bool = False
     bands: Bands = _OF_INTEGERS
+    kept: frozenset[str] | None = None
+    capturing: bool = False
+    same_cap: bool = False
+    source: str | None = None
+    tags: str | None = None
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether nothing has to be done for other questions than those that moved, as far as vectors go."""
+        return self.kept is not None and self.kept >= set(VECTORS)
 
     @property
     def nothing_moved(self) -> bool:
@@ -143,6 +157,8 @@ def rows_tell(session: Session) -> bool:
 
 def as_before(session: Session, look: Look, tables: Iterable[str]) -> bool:
     """Return whether tables of tagdb are as a complete sync left them, before the questions moved that `look` found."""
+    if look.kept is not None:
+        return look.kept >= set(tables)
     return look.moved is not Moved.UNKNOWN and _same(session, look.tables, tables)
 
 

@@ -45,8 +45,8 @@ class Signs:
 class Pending:
     """Remembers up to when everything is known to be current, and asks whether it still is.
 
-    Where changes are captured, whether any id waits in that table is to be asked first in `is_pending`: it takes the
-    place of `writes` and of the look at all rows, and tells at once.
+    Where changes are captured, those that wait tell at once, and no look at all rows is needed: should there be a doubt
+    whether all are captured, a pass is what finds that out, and `writes` begin one.
     """
 
     def __init__(self, max_tokens: int, look_every: float) -> None:
@@ -62,6 +62,10 @@ class Pending:
         signs = self._seen = Signs.read(session)
         if self._before is None or signs.writes != self._before.writes:
             return True
+        if (waiting := session.scalar("captured.any_waiting")) is not None:
+            if not waiting:
+                self._is_current(session, signs, captured=True)
+            return bool(waiting)
         if signs.snapshot == self._unmoved:
             self._is_current(session, signs)
         if not self._is_time_to_look(session, signs):
@@ -94,10 +98,10 @@ class Pending:
             return False
         return waited >= min(self._look_every, self._cost / LOOKING_SHARE)
 
-    def _is_current(self, session: Session, signs: Signs) -> None:
+    def _is_current(self, session: Session, signs: Signs, *, captured: bool = False) -> None:
         """Remember that nothing has moved up to these signs, and now and then tell the database so."""
         self._unmoved, self.current_at = signs.snapshot, signs.at
-        if signs.at - self._noted_at < NOTE_EVERY_SECONDS or not moved.rows_tell(session):
+        if signs.at - self._noted_at < NOTE_EVERY_SECONDS or not (captured or moved.rows_tell(session)):
             return
         own = session.scalar("watching.note_current", at=signs.read_at)
         self._noted_at = signs.at

@@ -22,9 +22,18 @@ class Work:
 
 
 def stage(
-    session: Session, run: int, embedder: StoredEmbedder, *, limit: int | None, max_tokens: int, block_size: int | None
+    session: Session,
+    run: int,
+    embedder: StoredEmbedder,
+    *,
+    limit: int | None,
+    max_tokens: int,
+    block_size: int | None,
+    moved_only: bool = False,
 ) -> Work:
     """Stage the texts that have neither a vector of `embedder` nor a recorded failure, at most `limit` of them.
+
+    With `moved_only`, those of the questions in the temporary table `moved`.
 
     Ranges that workers of a dead run had begun with keep how often they were tried: a text that kills its worker is so
     found even where the worker is the sync itself.
@@ -32,7 +41,7 @@ def stage(
     with session.transaction():
         session.execute("work.keep_tried", embedder=embedder.id)
         clear(session, run)
-        session.execute("work.stage_texts", run=run, embedder=embedder.id, limit=limit)
+        session.execute(f"work.stage_{'moved' if moved_only else 'texts'}", run=run, embedder=embedder.id, limit=limit)
         session.execute("work.analyze")
         staged = session.row("work.measure", run=run)
         texts, size = (staged.texts, staged.bytes) if staged else (0, 0)

@@ -13,8 +13,10 @@ import pytest
 
 from tagdb.db.connection import Database, Session
 from tagdb.models import Silent
+from tagdb.pipeline.asking import health
 from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.learning.train import TrainSettings, train
+from tagdb.pipeline.running import capturing
 from tagdb.pipeline.sync import Choice
 from tagdb.pipeline.syncing import moved, pending
 from tagdb.pipeline.syncing.moved import Look
@@ -207,3 +209,26 @@ def test_database_is_told_that_everything_is_current_and_no_look_follows_from_it
     assert synced.rows("SELECT id, finished_at FROM tagdb.run") == runs
     synced.put({77: "late"})
     wait_until(lambda: found.is_pending(session), seconds=5)
+
+
+def test_captured_changes_tell_at_once_and_spare_every_look(
+    synced: World, session: Session, glances: list[None]
+) -> None:
+    capturing.switch_on(synced.database, {}, Silent())
+    found = _after_sync(synced, session, look_every=0.0)
+    glances.clear()
+    for _ in range(3):
+        assert not found.is_pending(session)
+    waiting = health.health(synced.database)
+    assert (waiting.waiting, waiting.waiting_seconds) == (0, None)
+    synced.put({901: "captured", 902: "captured too"})
+    assert found.is_pending(session)
+    waiting = health.health(synced.database)
+    assert waiting.waiting == 2
+    assert waiting.waiting_seconds is not None
+    assert 0 <= waiting.waiting_seconds < 60
+    found.begin()
+    synced.sync(keep_idle=False)
+    found.done()
+    assert health.health(synced.database).waiting == 0
+    assert glances == []

@@ -105,7 +105,7 @@ def test_tags_of_the_questions_that_moved_are_all_that_is_looked_at(filled: Worl
     filled.remove(3)
     del tags[3]
     filled.sync()
-    assert "tag_vectors.stage_moves" in executed
+    assert "tag_vectors.create_stale_moved" in executed
     assert "tag_vectors.delete_gone" not in executed
     assert_right_centroids(filled, tags)
     filled.run("UPDATE questions SET title = 'no text of ours' WHERE id = 70")
