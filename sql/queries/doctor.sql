@@ -87,10 +87,16 @@ WHERE status = 'running' AND id NOT IN (
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 
 -- name: work_tables
--- What a run makes for itself is unlogged, and is gone when it ends; two unlogged tables are always there.
+-- What a run makes for itself is unlogged, and is gone when it ends; two unlogged tables are always there. A training set
+-- that workers share can be seen before.
 SELECT format('tagdb.%I', c.relname) AS name FROM pg_class c
 WHERE c.relnamespace = to_regnamespace('tagdb') AND c.relkind = 'r' AND c.relpersistence = 'u'
     AND c.relname NOT IN ('due', 'due_range')
+    AND NOT (c.relname = 'training_place' AND EXISTS (
+        SELECT FROM pg_locks l
+        WHERE l.locktype = 'advisory' AND l.classid = CAST(CAST('tagdb'::regnamespace AS integer) # 1952540530 AS oid)
+            AND l.objid = 0 AND l.objsubid = 2 AND l.granted
+            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())))
 ORDER BY name
 
 -- name: runs

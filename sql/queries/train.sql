@@ -99,6 +99,37 @@ JOIN tagdb.text_vector v ON v.text_id = s.text_id AND v.embedder_id = {embedder}
 WHERE NOT s.test
 ORDER BY s.text_id, s.label COLLATE "C"
 
+-- name: drop_places
+DROP TABLE IF EXISTS tagdb.training_place
+
+-- name: create_places
+-- The same rows for other sessions, which cannot see what is temporary here: numbered in that order, so that each of them
+-- can take a range.
+CREATE UNLOGGED TABLE tagdb.training_place AS
+SELECT row_number() OVER (ORDER BY s.text_id, s.label COLLATE "C") AS place, s.text_id,
+    (array_position({classes}, s.label) - 1)::integer AS class, s.n
+FROM split s
+WHERE NOT s.test;
+CREATE INDEX ON tagdb.training_place USING brin (place);
+COMMENT ON TABLE tagdb.training_place IS
+    'what a tagdb train --ray that is at work learns from; after one that was killed, left over: DROP TABLE'
+
+-- name: analyze_places
+ANALYZE tagdb.training_place
+
+-- name: texts_of_places
+SELECT min(text_id) AS first, max(text_id) AS last, count(*) AS rows
+FROM tagdb.training_place
+WHERE place > :first AND place <= :last
+
+-- name: matrix_of_places
+-- A range of the matrix. That its texts are a range too lets the planner read no others' vectors.
+SELECT p.class, p.n, v.embedding
+FROM tagdb.training_place p
+JOIN tagdb.text_vector v ON v.text_id = p.text_id AND v.embedder_id = {embedder}
+WHERE p.place > {first} AND p.place <= {last} AND v.text_id BETWEEN {first_text} AND {last_text}
+ORDER BY p.place
+
 -- name: insert_classifier
 INSERT INTO tagdb.classifier (name, embedder_id, kind, classes, query, metrics, settings, versions)
 VALUES (:name, :embedder, 'logistic regression', :classes, :query, '{}', CAST(:settings AS jsonb), CAST(:versions AS jsonb))

@@ -37,14 +37,17 @@ class SpilledRows:
         n_rows: how many rows are to come; the disk must have room for them.
         dim: length of a vector.
         n_classes: how many classes the labels index.
+        origin: (dim,), a vector to take the first row's place, so that the moments of several files can be added.
 
     Raises Unavailable when the folder cannot be written, or its disk has too little room.
     """
 
-    def __init__(self, folder: Path, n_rows: int, dim: int, n_classes: int) -> None:
+    def __init__(
+        self, folder: Path, n_rows: int, dim: int, n_classes: int, origin: NDArray[np.floating] | None = None
+    ) -> None:
         self.dim = dim
         self.counts = np.zeros(n_classes, dtype=np.int64)
-        self.moments: Moments | None = None
+        self.moments = None if origin is None else Moments(origin)
         self._row = np.dtype([("offset", "f4", (dim,)), ("weight", "f8"), ("label", "i4")])
         self._folder, self._needed = folder, n_rows * self._row.itemsize
         with self._explained():

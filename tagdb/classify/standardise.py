@@ -79,6 +79,13 @@ class Moments:
             self._second += weight @ offset
         self.weight += float(weight.sum())
 
+    def merge(self, other: Moments) -> None:
+        """Count the rows that `other`, of the same origin, has counted."""
+        assert np.array_equal(self.origin, other.origin, equal_nan=True)
+        self._first += other._first
+        self._second += other._second
+        self.weight += other.weight
+
     def scaling(self) -> Scaling:
         """Give the scaling of all rows counted so far."""
         with np.errstate(invalid="ignore"):

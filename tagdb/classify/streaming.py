@@ -13,13 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from tagdb.classify import checking
+from tagdb.classify import checking, summing
 from tagdb.classify.fitting import TOLERANCE, FitResult, package_versions
 from tagdb.classify.linear import LinearModel
 from tagdb.classify.spilled import SpilledRows
 from tagdb.classify.standardise import Moments
-
-Array = NDArray[np.float64]
+from tagdb.classify.summing import Array, SummedRows, Sums
 
 
 def fit_spilled(
@@ -41,6 +40,18 @@ def fit_spilled(
 
     Raises InputRefused for fewer than two classes, a class with fewer than two rows, or values that are not finite.
     """
+    return fit_summed(RowsHere(rows), classes, max_iter=max_iter, C=C, on_iteration=on_iteration)
+
+
+def fit_summed(
+    rows: SummedRows,
+    classes: Sequence[str],
+    *,
+    max_iter: int = 500,
+    C: float = 1.0,
+    on_iteration: Callable[[int], None] = lambda _: None,
+) -> FitResult:
+    """Fit the same to rows that are wherever they are; see `fit_spilled`."""
     from scipy.optimize import minimize  # type: ignore[import-untyped]
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -77,6 +88,22 @@ def fit_spilled(
     )
 
 
+class RowsHere:
+    """Rows in a file of this machine, summed by all of its processors."""
+
+    def __init__(self, rows: SpilledRows) -> None:
+        self._rows = rows
+        self.dim, self.counts, self.moments = rows.dim, rows.counts, rows.moments
+
+    def sums(self, coef: NDArray[np.float32], intercept: Array) -> Sums:
+        """Sum over all rows, range after range."""
+        with ThreadPoolExecutor(_cores(), "tagdb-fit") as pool:
+            ranges = summing.ranges(len(self._rows))
+            return summing.add(
+                summing.sum_range(pool, self._rows, first, last, coef, intercept) for first, last in ranges
+            )
+
+
 class Objective:
     """The weighted mean of the rows' log losses plus the L2 penalty, and its gradient, by standardised columns.
 
@@ -84,7 +111,7 @@ class Objective:
     classes have one output, the log-odds of the second; more have one each.
     """
 
-    def __init__(self, rows: SpilledRows, moments: Moments, *, C: float) -> None:
+    def __init__(self, rows: SummedRows, moments: Moments, *, C: float) -> None:
         self._rows = rows
         self._shift, self._scale = moments.shift, moments.scaling().scale
         self._weight = moments.weight
@@ -106,44 +133,11 @@ class Objective:
         coef, intercept = self.unpack(parameters)
         # The intercept is that of the rounded weights, so that their rounding cancels at the mean.
         raw = (coef / self._scale).astype(np.float32)
-        loss, by_raw, by_intercept = self._pass(raw, intercept - raw @ self._shift)
-        by_coef = (by_raw - np.outer(by_intercept, self._shift)) / self._scale
-        value = loss / self._weight + 0.5 * self._penalty * float(np.sum(coef**2))
-        gradient = np.column_stack([by_coef / self._weight + self._penalty * coef, by_intercept / self._weight])
+        sums = self._rows.sums(raw, intercept - raw @ self._shift)
+        by_coef = (sums.by_coef - np.outer(sums.by_intercept, self._shift)) / self._scale
+        value = sums.loss / self._weight + 0.5 * self._penalty * float(np.sum(coef**2))
+        gradient = np.column_stack([by_coef / self._weight + self._penalty * coef, sums.by_intercept / self._weight])
         return value, gradient.ravel()
-
-    def _pass(self, coef: NDArray[np.float32], intercept: Array) -> tuple[float, Array, Array]:
-        """Sum the losses and their gradients over all rows, each thread over a part of its own."""
-        threads = _cores()
-        bounds = np.linspace(0, len(self._rows), threads + 1).astype(int).tolist()
-        with ThreadPoolExecutor(threads, "tagdb-fit") as pool:
-            parts = pool.map(lambda first, last: self._sum(first, last, coef, intercept), bounds[:-1], bounds[1:])
-            losses, by_coef, by_intercept = zip(*parts, strict=True)
-        return sum(losses), sum(by_coef), sum(by_intercept)
-
-    def _sum(self, first: int, last: int, coef: NDArray[np.float32], intercept: Array) -> tuple[float, Array, Array]:
-        total, by_coef, by_intercept = 0.0, np.zeros(coef.shape), np.zeros(intercept.shape)
-        for block in self._rows.blocks(first, last):
-            outputs = block["offset"] @ coef.T + intercept
-            losses, residual = _losses_and_residuals(outputs, block["label"])
-            total += float(block["weight"] @ losses)
-            residual *= block["weight"][:, np.newaxis]
-            by_coef += residual.T.astype(np.float32) @ block["offset"]
-            by_intercept += residual.sum(axis=0)
-        return total, by_coef, by_intercept
-
-
-def _losses_and_residuals(outputs: Array, labels: NDArray[np.integer]) -> tuple[Array, Array]:
-    """Give the log losses (n,) of outputs (n, n_outputs), and their derivatives by them (n, n_outputs)."""
-    scores = outputs if outputs.shape[1] > 1 else np.hstack([np.zeros_like(outputs), outputs])
-    rows = np.arange(len(labels))
-    scores -= scores.max(axis=1, keepdims=True)
-    own = scores[rows, labels]
-    odds = np.exp(scores)
-    total = odds.sum(axis=1)
-    residual = odds / total[:, np.newaxis]
-    residual[rows, labels] -= 1
-    return np.log(total) - own, residual[:, -outputs.shape[1] :]
 
 
 def _cores() -> int:

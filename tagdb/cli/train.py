@@ -42,6 +42,13 @@ def train(
         Path | None,
         typer.Option(help="Draw the confusion matrix into this file (.png, .svg or .pdf).", dir_okay=False),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Share the vectors among the nodes of the Ray cluster there; auto is the one this machine is in.",
+            metavar="auto|HOST:PORT",
+        ),
+    ] = None,
 ) -> None:
     """Fit a logistic regression on the rows of a query, test it on texts it has not seen, and store it.
 
@@ -56,6 +63,8 @@ def train(
         tagdb train --query-file python-or-java.sql --sample 10000 --plot confusion.png
 
         tagdb train --again -q && tagdb sync -q     # in cron: a better classifier takes over, else nothing changes
+
+        tagdb train --again --ray auto              # on all machines of a Ray cluster
     """
     report = given.reporter()
     text = read_query(query, query_file)
@@ -76,6 +85,7 @@ def train(
         timeout=timeout if is_given(ctx, "timeout") else None,
         activate=activate,
         plot=plot,
+        ray=ray,
     )
     given.print_done(result, _print)
     if not result.converged:

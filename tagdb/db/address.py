@@ -11,6 +11,7 @@ import psycopg2
 import psycopg2.extensions
 
 from tagdb import config
+from tagdb.errors import UsageError
 
 _FROM_ENVIRONMENT = {
     "host": "PGHOST",
@@ -126,6 +127,15 @@ def public_url(dsn: str, environ: Mapping[str, str] = os.environ) -> str:
     name = "/" + quote(parts.pop("dbname"), safe="") if "dbname" in parts else ""
     query = "?" + urlencode(parts, quote_via=quote, safe="/") if parts else ""
     return f"postgresql://{user}{place}{name}{query}"
+
+
+def own_dsn(url: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Return what this machine's settings say of the database of a public URL, with its password, else the URL."""
+    try:
+        own = config.resolve_target(None, environ).dsn or ""
+        return own if own and settings(own) and public_url(own, environ) == url else url
+    except (Unreadable, UsageError):
+        return url
 
 
 def secret_environment(dsn: str) -> dict[str, str]:

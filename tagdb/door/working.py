@@ -249,17 +249,20 @@ class Working(Opened):
         timeout: int | None = None,
         activate: bool = False,
         plot: str | os.PathLike[str] | None = None,
+        ray: str | None = None,
     ) -> Trained:
         """Fit a logistic regression on the rows of a query, test it on texts it has not seen, and store it.
 
         With `again`, as the active classifier was trained: with its query and settings, but for those given here. A
-        setting that is None is that one's, or the default.
+        setting that is None is that one's, or the default. `ray` is the address of a Ray cluster ("auto" on a machine
+        of one) whose nodes share the vectors.
 
         Raises
         ------
         QueryRefused : the query is not one SELECT, fails, lacks a column or gives no row
         InputRefused : its rows cannot be trained on, or there is no active classifier to train again
         UsageError : there is neither a query nor `again`, or a setting makes no sense
+        Unavailable : there is no such cluster, or it cannot work on this database
         """
         from tagdb.pipeline.learning import train
 
@@ -275,7 +278,8 @@ class Working(Opened):
         }
         given = {key: value for key, value in settings.items() if value is not None}
         chosen = train.TrainSettings(**given)
-        options: dict[str, Any] = {"name": name, "activate": activate, "plot": None if plot is None else Path(plot)}
+        picture = None if plot is None else Path(plot)
+        options: dict[str, Any] = {"name": name, "activate": activate, "plot": picture, "ray": ray}
         with self._at_work() as database:
             if again:
                 return Trained.of(train.train_again(database, given, self._reporter, query=query, **options))

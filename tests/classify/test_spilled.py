@@ -7,6 +7,7 @@ import resource
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from tagdb.classify import SpilledRows, fit, fit_spilled, spilled, streaming
+from tagdb.classify import SpilledRows, fit, fit_spilled, spilled, streaming, summing
 from tagdb.classify.fitting import TOLERANCE
-from tagdb.classify.streaming import Objective
+from tagdb.classify.standardise import Moments
+from tagdb.classify.streaming import Objective, RowsHere
 from tagdb.errors import InputRefused, Unavailable
 from tests.classify.test_fit import Codes, Matrix, Weights, _names, _problem
 
@@ -33,8 +35,10 @@ def _spilled(folder: Path, X: Matrix, y: Codes, weight: Weights, n_classes: int,
 
 @pytest.fixture
 def several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three threads, each of which reads several blocks and a last, shorter one."""
+    """Three threads, each of which reads several blocks and a last, shorter one, in ranges and parts of them."""
     monkeypatch.setattr(spilled, "_BLOCK_BYTES", 40_000)
+    monkeypatch.setattr(summing, "LEAST_ROWS", 1100)
+    monkeypatch.setattr(summing, "_LEAST_ROWS_OF_PART", 400)
     monkeypatch.setattr(streaming, "_cores", lambda: 3)
 
 
@@ -63,6 +67,8 @@ def test_fit_is_the_one_in_memory(tmp_path: Path, n_classes: int, seed: int) -> 
     C=st.floats(0.01, 100),
     block_rows=st.integers(1, 90),
     threads=st.integers(1, 5),
+    range_rows=st.integers(1, 200),
+    part_rows=st.integers(1, 200),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_objective_and_gradient_are_those_of_the_standardised_rows(
@@ -74,6 +80,8 @@ def test_objective_and_gradient_are_those_of_the_standardised_rows(
     C: float,
     block_rows: int,
     threads: int,
+    range_rows: int,
+    part_rows: int,
     seed: int,
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -90,8 +98,10 @@ def test_objective_and_gradient_are_those_of_the_standardised_rows(
     ):
         patch.setattr(spilled, "_BLOCK_BYTES", block_rows * (4 * dim + 12))
         patch.setattr(streaming, "_cores", lambda: threads)
+        patch.setattr(summing, "LEAST_ROWS", range_rows)
+        patch.setattr(summing, "_LEAST_ROWS_OF_PART", part_rows)
         assert rows.moments is not None
-        objective = Objective(rows, rows.moments, C=C)
+        objective = Objective(RowsHere(rows), rows.moments, C=C)
         parameters = rng.standard_normal(objective.n_parameters)
         value, gradient = objective(parameters)
     coef, intercept = objective.unpack(parameters)
@@ -242,3 +252,41 @@ def test_unfit_classes_are_refused(tmp_path: Path, y: list[int], classes: tuple[
         rows.append(np.ones((len(y), 2), np.float32), np.asarray(y), np.ones(len(y)))
         with pytest.raises(InputRefused, match=message):
             fit_spilled(rows, classes)
+
+
+@pytest.mark.usefixtures("several_blocks")
+def test_number_of_processors_makes_no_difference_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y, weight = _problem(3000, 64, 3)
+    with _spilled(tmp_path, X, y, weight, 3) as rows:
+        models = []
+        for threads in (1, 2, 7):
+            monkeypatch.setattr(streaming, "_cores", lambda threads=threads: threads)
+            models.append(fit_spilled(rows, _names(3)).model)
+    for other in models[1:]:
+        np.testing.assert_array_equal(other.coef, models[0].coef)
+        np.testing.assert_array_equal(other.intercept, models[0].intercept)
+
+
+@given(n_rows=st.integers(1, 10**12))
+def test_ranges_follow_from_the_number_of_rows_and_are_not_many(n_rows: int) -> None:
+    ranges = summing.ranges(n_rows)
+    assert 1 <= len(ranges) <= summing.MOST_RANGES
+    assert (ranges[0][0], ranges[-1][1]) == (0, n_rows)
+    assert all(first < last for first, last in ranges)
+    assert all(one[1] == other[0] for one, other in pairwise(ranges))
+    assert len({last - first for first, last in ranges[:-1]}) <= 1
+
+
+@given(n=st.integers(2, 60), dim=st.integers(1, 5), cut=st.floats(0, 1), seed=st.integers(0, 2**32 - 1))
+def test_moments_of_parts_are_those_of_the_whole(n: int, dim: int, cut: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    X, weight = rng.normal(3, 2, (n, dim)).astype(np.float32), rng.uniform(0.5, 9, n)
+    at = round(cut * n)
+    whole, parts = Moments(X[0]), [Moments(X[0]), Moments(X[0])]
+    whole.add(X, weight)
+    for part, rows in zip(parts, (slice(0, at), slice(at, n)), strict=True):
+        part.add(X[rows], weight[rows])
+    parts[0].merge(parts[1])
+    expected, found = whole.scaling(), parts[0].scaling()
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-9)
+    np.testing.assert_allclose(found.scale, expected.scale, rtol=1e-6)

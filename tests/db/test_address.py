@@ -84,3 +84,23 @@ def test_what_may_be_a_piece_of_a_password_is_not(dsn: str) -> None:
 
 def test_ssl_is_understood_as_libpq_does() -> None:
     assert address.settings("postgresql://localhost/db?ssl=true")["sslmode"] == "require"
+
+
+PUBLIC = "postgresql://me@db.example.org/shop"
+
+
+@pytest.mark.parametrize(
+    ("environ", "dsn"),
+    [
+        ({}, PUBLIC),
+        ({"TAGDB_DATABASE_URL": "postgresql://me:pw@db.example.org/shop"}, "postgresql://me:pw@db.example.org/shop"),
+        ({"DATABASE_URL": "host=db.example.org user=me dbname=shop password=pw"}, None),
+        ({"TAGDB_DATABASE_URL": "postgresql://me:pw@db.example.org/other"}, PUBLIC),
+        ({"TAGDB_DATABASE_URL": "postgresql://you:pw@db.example.org/shop"}, PUBLIC),
+        ({"TAGDB_DATABASE_URL": "postgresql://me:p/w@db.example.org/shop"}, PUBLIC),
+        ({"TAGDB_DATABASE_URL": "what is this"}, PUBLIC),
+        ({"PGHOST": "db.example.org"}, PUBLIC),
+    ],
+)
+def test_own_password_is_found_where_the_place_is_the_same(environ: dict[str, str], dsn: str | None) -> None:
+    assert address.own_dsn(PUBLIC, environ) == (dsn or environ["DATABASE_URL"])

@@ -62,7 +62,7 @@ def _fit_in_memory(
 def _fit_through_file(
     session: Session, embedder: StoredEmbedder, training: TrainingSet, settings: TrainSettings, reporter: Reporter
 ) -> FitResult:
-    with SpilledRows(_spill_folder(), training.train_texts, embedder.dim, len(training.classes)) as rows:
+    with SpilledRows(spill_folder(), training.train_texts, embedder.dim, len(training.classes)) as rows:
         with reporter.step("fetching vectors", training.train_texts, "vectors") as progress:
 
             def take(vectors: NDArray[np.float32], labels: NDArray[np.int32], weight: NDArray[np.int64]) -> None:
@@ -80,7 +80,7 @@ def _fit_through_file(
             )
 
 
-def _spill_folder() -> Path:
+def spill_folder() -> Path:
     """Choose where gigabytes may lie for a while: where the user says, else beside the embedded database.
 
     The system's own folder for temporary files is the last resort, for on many systems it is memory.

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tagdb import classify, pictures, shortening
+from tagdb import classify, cluster, pictures, shortening
 from tagdb.classify import FitResult, LinearModel, Metrics
 from tagdb.db.connection import Database, Row, Session
 from tagdb.errors import InputRefused, QueryRefused, UsageError
 from tagdb.models import Reporter
 from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.embedders.registry import StoredEmbedder
-from tagdb.pipeline.learning import fitting, training_set
+from tagdb.pipeline.learning import fitting, spread, training_set
 from tagdb.pipeline.learning.training_set import TrainingSet, TrainSettings
+from tagdb.pipeline.running import nodes
 from tagdb.pipeline.running.locking import exclusive
 from tagdb.pipeline.running.recording import Counts, recorded
 
@@ -63,28 +66,38 @@ def train(
     name: str | None = None,
     activate: bool = False,
     plot: Path | None = None,
+    ray: str | None = None,
 ) -> TrainResult:
     """Fit a logistic regression on the (question_id, label) rows of `query`, and store it with its metrics.
 
     It becomes active when it is the first, when `activate` says so, or when it gives every label the active one gives
-    and its accuracy on the held-out rows is higher.
+    and its accuracy on the held-out rows is higher. With `ray`, the address of a cluster, its nodes share the vectors.
 
     Raises
     ------
-    UsageError : the name or the picture's file cannot be used
+    UsageError : the name, the picture's file or the cluster's address cannot be used
     QueryRefused : the query is not one SELECT, fails, lacks a column or gives no row
     InputRefused : its rows cannot be trained on: none with a label, one class only, too few texts, no vectors
-    Unavailable : the disk has no room for vectors that do not fit in memory
+    Unavailable : the disk has no room for vectors that do not fit in memory, or the cluster cannot work on them
     """
     if plot is not None:
         pictures.require_drawable(plot)
-    args = {"query": query, "name": name, "activate": activate, **vars(settings)}
-    with database.session() as session, exclusive(session), recorded(session, "train", args) as counts:
+    if ray is not None:
+        cluster.checked(ray)
+    args = {"query": query, "name": name, "activate": activate, "ray": ray, **vars(settings)}
+    with (
+        database.session() as session,
+        exclusive(session),
+        recorded(session, "train", args) as counts,
+        ExitStack() as workers,
+    ):
         embedder = _embedder(session)
         _require_free(session, name)
+        fit = workers.enter_context(_spread(session, database, ray, reporter)) if ray else fitting.fit
         with reporter.step("running the query"):
             training = training_set.prepare(session, embedder, query, settings, reporter)
-        fitted = fitting.fit(session, embedder, training, settings, reporter)
+        fitted = fit(session, embedder, training, settings, reporter)
+        workers.close()
         with reporter.step("testing"), session.transaction():
             number, name = _store(session, query, settings, embedder, fitted, name)
             result = _judge_and_choose(session, embedder, number, name, fitted, training, activate=activate)
@@ -103,6 +116,7 @@ def train_again(
     name: str | None = None,
     activate: bool = False,
     plot: Path | None = None,
+    ray: str | None = None,
 ) -> TrainResult:
     """Train as the active classifier was trained, on what its query gives today.
 
@@ -119,15 +133,23 @@ def train_again(
         raise InputRefused("there is no active classifier to train again", hint="tagdb train --query SQL")
     known = {field.name for field in fields(TrainSettings)}
     settings = TrainSettings(**{**{k: v for k, v in former.settings.items() if k in known}, **changed})
+    options: dict[str, Any] = {"name": name, "activate": activate, "plot": plot, "ray": ray}
     if query is not None:
-        return train(database, query, settings, reporter, name=name, activate=activate, plot=plot)
+        return train(database, query, settings, reporter, **options)
     try:
-        return train(database, former.query, settings, reporter, name=name, activate=activate, plot=plot)
+        return train(database, former.query, settings, reporter, **options)
     except QueryRefused as refused:
         raise QueryRefused(
             f"the query of classifier {former.name!r} no longer works: {refused}",
             hint=f"tagdb models show {shlex.quote(former.name)}; then tagdb train --again --query SQL",
         ) from refused
+
+
+@contextmanager
+def _spread(session: Session, database: Database, ray: str, reporter: Reporter) -> Iterator[Callable[..., FitResult]]:
+    """Start workers in a cluster, before anything that takes long, and let the fit be theirs."""
+    with nodes.crew(session, database, ray, reporter, factory=spread.FACTORY) as crew:
+        yield partial(spread.fit, crew)
 
 
 def _embedder(session: Session) -> StoredEmbedder:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from tagdb import shortening
 from tagdb.db import copy, keys, userquery
 from tagdb.db.connection import Row, Session
-from tagdb.errors import InputRefused, QueryRefused, UsageError
+from tagdb.errors import DatabaseError, InputRefused, QueryRefused, TagdbError, UsageError
 from tagdb.models import Reporter
 from tagdb.pipeline.embedders.registry import StoredEmbedder
 
@@ -22,6 +23,9 @@ _LEAST_TEXTS = 2
 _LARGEST_SEED = 2**32 - 1
 _LONGEST_LABEL = 60
 _GROUPS_TOLD = 5
+
+Take = Callable[[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]], None]
+"""What is done with each block of training texts: vectors (n, dim), class numbers (n,), rows they stand for (n,)."""
 
 
 @dataclass(frozen=True)
@@ -133,18 +137,45 @@ def prepare(
     return TrainingSet(rows.read, rows.without_label, rows.without_vector, sizes, similar)
 
 
-def fetch(
-    session: Session,
-    embedder: StoredEmbedder,
-    training: TrainingSet,
-    take: Callable[[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]], None],
-) -> None:
-    """COPY the training texts out, block by block: vectors (n, dim), class numbers (n,), rows they stand for (n,)."""
-    cursor = session.cursor()
-    classes = cursor.mogrify("%s::text[]", (training.classes,)).decode()
-    query = session.script("train.matrix", classes=classes, embedder=embedder.id)
-    fields: list[tuple[str, str | int]] = [("label", "i4"), ("n", "i8"), ("vector", embedder.dim)]
-    copy.copy_out(cursor, query, fields, lambda block: take(block["vector"], block["label"], block["n"]))
+def fetch(session: Session, embedder: StoredEmbedder, training: TrainingSet, take: Take) -> None:
+    """COPY the training texts out, block by block."""
+    classes = session.cursor().mogrify("%s::text[]", (training.classes,)).decode()
+    _copy_out(session, session.script("train.matrix", classes=classes, embedder=embedder.id), embedder.dim, take)
+
+
+@contextmanager
+def shown_to_others(session: Session, training: TrainingSet) -> Iterator[None]:
+    """Let other sessions fetch the training texts by their places, from 1 on, as long as this lasts.
+
+    What a process that was killed left of an earlier one goes.
+    """
+    classes = session.cursor().mogrify("%s::text[]", (training.classes,)).decode()
+    session.execute("train.drop_places")
+    try:
+        session.run_script(session.script("train.create_places", classes=classes))
+        session.execute("train.analyze_places")
+        yield
+    except BaseException:
+        with suppress(TagdbError):  # what went wrong first is what has to be told
+            session.execute("train.drop_places")
+        raise
+    session.execute("train.drop_places")
+
+
+def fetch_places(session: Session, embedder: int, dim: int, places: tuple[int, int], take: Take) -> None:
+    """COPY the texts out of which `shown_to_others` speaks: those after the first place, up to the second one."""
+    first, last = places
+    texts = session.row("train.texts_of_places", first=first, last=last)
+    assert texts is not None
+    if texts.rows != last - first:
+        raise DatabaseError("the training set is gone", hint="another tagdb may have dropped it: train again")
+    parts = {"embedder": embedder, "first": first, "last": last, "first_text": texts.first, "last_text": texts.last}
+    _copy_out(session, session.script("train.matrix_of_places", **parts), dim, take)
+
+
+def _copy_out(session: Session, query: str, dim: int, take: Take) -> None:
+    fields: list[tuple[str, str | int]] = [("label", "i4"), ("n", "i8"), ("vector", dim)]
+    copy.copy_out(session.cursor(), query, fields, lambda block: take(block["vector"], block["label"], block["n"]))
 
 
 def _take_rows(session: Session, query: str, timeout: int) -> None:

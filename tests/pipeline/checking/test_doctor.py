@@ -16,6 +16,7 @@ from tagdb.pipeline.checking import doctor
 from tagdb.pipeline.checking import stored as stored_checks
 from tagdb.pipeline.checking.findings import Finding, Level
 from tagdb.pipeline.running import lifting
+from tagdb.pipeline.running.locking import exclusive
 from tagdb.pipeline.syncing import indexing
 from tests.pipeline import stored
 from tests.pipeline.world import World
@@ -319,6 +320,13 @@ def test_what_killed_runs_left(synced: World) -> None:
     assert told["a run left tagdb.stale_label"] == (Level.PROBLEM, "DROP TABLE tagdb.stale_label")
     (unused,) = [found for found in told if "embedders that nothing uses" in found]
     assert f"{number}" in unused
+
+
+def test_training_set_that_workers_share_is_a_leftover_only_when_nobody_trains(synced: World) -> None:
+    synced.run("CREATE UNLOGGED TABLE tagdb.training_place (place bigint)")
+    with synced.database.session() as session, exclusive(session):
+        assert _one(synced.database, "leftovers") == ("ok", "none", "")
+    assert _one(synced.database, "leftovers")[:2] == ("problem", "a run left tagdb.training_place")
 
 
 def test_record_of_runs_that_has_grown_large(synced: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,11 +102,11 @@ def test_file_lies_where_the_user_says_or_beside_the_embedded_database(
     for variable in ("TMPDIR", "TEMP", "TMP"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("tempfile.tempdir", None)
-    assert fitting._spill_folder() == Path("/tmp"), "no embedded database here"
+    assert fitting.spill_folder() == Path("/tmp"), "no embedded database here"
     home.mkdir()
-    assert fitting._spill_folder() == home == config.home()
+    assert fitting.spill_folder() == home == config.home()
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    assert fitting._spill_folder() == tmp_path
+    assert fitting.spill_folder() == tmp_path
 
 
 def _fill_with_10_000(database: Database) -> None:
