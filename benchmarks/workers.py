@@ -6,6 +6,7 @@
 *processors*: processor seconds of the workers, a thousand texts, from 1 to 4 of them with the shipped model.
 *sleeping*: the rate of workers whose embedder only sleeps, as a share of so many times its own rate: what claiming,
 fetching and storing leave of it. *pinned*: the rate of two workers with a core each, as a multiple of one's with one.
+*ray*: the same in a Ray cluster of this machine, of as many nodes of one processor (which nothing pins).
 
 Workers have loaded their model before the clock starts; it stops when no range is left.
 """
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,12 +30,15 @@ from measuring import machine, print_table
 from scratch import add_texts, scratch_database, value_of
 
 from tagdb.db.connection import Database, Session
+from tagdb.models import Silent
 from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.running.locking import exclusive
 from tagdb.pipeline.running.recording import recorded
-from tagdb.pipeline.syncing import ranges, staging
+from tagdb.pipeline.running.stopping import StopRequest
+from tagdb.pipeline.syncing import clustered, ranges, staging
 from tagdb.pipeline.syncing.ranges import Pace
 from tagdb.pipeline.syncing.staging import Work
+from tagdb.pipeline.syncing.tally import Embedded, Tally
 
 HOOK = """
 import time
@@ -53,7 +58,8 @@ registry.load_here = lambda stored: Sleeping()
 elmo.limit_threads = lambda threads: None
 """
 ROOT = Path(__file__).resolve().parent.parent
-KINDS = ("processors", "sleeping", "pinned")
+KINDS = ("processors", "sleeping", "pinned", "ray")
+NODE_MEMORY = 256 << 20
 FORGET = "TRUNCATE tagdb.text_vector, tagdb.failure"
 PAUSE = 0.02
 
@@ -91,22 +97,80 @@ def main() -> None:
 def _measured(database: Database, kind: str, arguments: argparse.Namespace, folder: Path) -> Iterator[Measured]:
     alone: float | None = None
     for count in _counts(kind, arguments.workers):
-        hook = HOOK.format(dim=_dim(database), seconds=arguments.sleep) if kind == "sleeping" else None
-        with _workers(database, count, folder, hook=hook, pinned=kind == "pinned") as processes:
-            _wait_for(database, count, arguments.timeout)
-            texts = arguments.texts if kind != "sleeping" else min(arguments.texts, arguments.sleeping_texts * count)
-            before = _processor_seconds(processes)
-            seconds = _run(database, texts, arguments.timeout)
-            used = _processor_seconds(processes)
+        texts = arguments.texts if kind != "sleeping" else min(arguments.texts, arguments.sleeping_texts * count)
+        if kind == "ray":
+            seconds, used = _on_nodes(database, count, texts, arguments.timeout)
+        else:
+            seconds, used = _on_processes(database, count, texts, kind, arguments, folder)
         rate = texts / seconds
         alone = alone or rate
         linear = count * (1 / arguments.sleep if kind == "sleeping" else alone)
-        cost = None if before is None or used is None else (used - before) / texts * 1000
-        yield Measured(kind, count, texts, seconds, rate, rate / linear, cost)
+        yield Measured(kind, count, texts, seconds, rate, rate / linear, used and used / texts * 1000)
+
+
+def _on_processes(
+    database: Database, count: int, texts: int, kind: str, arguments: argparse.Namespace, folder: Path
+) -> tuple[float, float | None]:
+    """Return how long so many processes take, and what they use of the processors."""
+    hook = HOOK.format(dim=_dim(database), seconds=arguments.sleep) if kind == "sleeping" else None
+    with _workers(database, count, folder, hook=hook, pinned=kind == "pinned") as processes:
+        _wait_for(database, count, arguments.timeout)
+        pids = [process.pid for process in processes]
+        before = _processor_seconds(pids)
+        seconds = _run(database, texts, arguments.timeout)
+        after = _processor_seconds(pids)
+    return seconds, None if before is None or after is None else after - before
+
+
+def _on_nodes(database: Database, count: int, texts: int, timeout: float) -> tuple[float, float | None]:
+    """Return the same of a Ray cluster, whose workers are kept from the texts until all have loaded their model."""
+    with (
+        _cluster(count) as address,
+        _staged(database, texts) as (session, work),
+        database.session() as other,
+        ThreadPoolExecutor(1) as beside,
+        Silent().step("embedding") as progress,
+    ):
+        other.begin()
+        other.row("work.lock_rest", run=work.run)
+        tally = Tally(Embedded(), progress, Silent(), work.run)
+        done = beside.submit(
+            clustered.have_embedded,
+            *(database, session, work, clustered.Workers(count, address), tally, StopRequest(), Silent()),
+        )
+        with database.session() as asking:
+            there = "SELECT count(*) FROM tagdb.worker WHERE run_id = :run"
+            _wait_while(lambda: not done.done() and value_of(asking, there, run=work.run) < count, timeout)
+            pids = [
+                row.pid for row in asking.rows_of("SELECT pid FROM tagdb.worker WHERE run_id = :r", {"r": work.run})
+            ]
+            before, started = _processor_seconds(pids), time.perf_counter()
+            other.roll_back()
+            after = before
+            while not done.done() and asking.scalar("work.is_left", run=work.run):
+                after = _processor_seconds(pids)
+                time.sleep(PAUSE)
+            seconds = time.perf_counter() - started
+        done.result()
+    return seconds, None if before is None or after is None else after - before
+
+
+@contextmanager
+def _cluster(count: int) -> Iterator[str]:
+    """Give the address of a Ray cluster of a head and so many nodes, of a processor each."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        for _ in range(count):
+            made.add_node(num_cpus=1, object_store_memory=NODE_MEMORY)
+        yield made.address
+    finally:
+        made.shutdown()
 
 
 def _counts(kind: str, most: int) -> Sequence[int]:
-    if kind == "pinned":
+    if kind in ("pinned", "ray"):
         return (1, 2)
     return [count for count in (1, 2, 4, 8, 16) if count <= (most if kind == "sleeping" else min(most, 4))]
 
@@ -182,11 +246,11 @@ def _workers(
             process.wait()
 
 
-def _processor_seconds(processes: Sequence[subprocess.Popen[bytes]]) -> float | None:
+def _processor_seconds(pids: Sequence[int]) -> float | None:
     """Return what processes have used of the processors, None where the system does not tell."""
     if not Path("/proc/self/stat").exists():
         return None
-    fields = (Path(f"/proc/{each.pid}/stat").read_text().rsplit(")", 1)[1].split() for each in processes)
+    fields = (Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split() for pid in pids)
     return sum(int(each[11]) + int(each[12]) for each in fields) / os.sysconf("SC_CLK_TCK")
 
 

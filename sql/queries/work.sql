@@ -116,12 +116,16 @@ ORDER BY id DESC LIMIT 1
 SELECT id, name, kind, fingerprint, dim, directory, config, active FROM tagdb.embedder WHERE id = :id
 
 -- name: goes_on
--- Whether whoever coordinates the run is there still.
-SELECT EXISTS (SELECT FROM tagdb.run WHERE id = :run AND status = 'running') AND EXISTS (
+-- Whether whoever coordinates the run is there still, and has not called its workers off.
+SELECT EXISTS (SELECT FROM tagdb.run WHERE id = :run AND status = 'running' AND NOT detail ? 'called_off') AND EXISTS (
     SELECT FROM pg_locks
     WHERE locktype = 'advisory' AND objsubid = 2 AND objid::bigint = :run
         AND classid = CAST(CAST('tagdb'::regnamespace AS integer) # 1952540530 AS oid)
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+
+-- name: call_off
+-- Workers finish what they have at hand, and leave.
+UPDATE tagdb.run SET detail = detail || '{"called_off": true}' WHERE id = :run
 
 -- name: register
 INSERT INTO tagdb.worker (run_id, host, pid) VALUES (:run, :host, :pid) RETURNING id

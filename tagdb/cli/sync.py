@@ -93,6 +93,15 @@ def sync(
         int | None,
         typer.Option(min=1, help="Embed in so many processes on this machine, each with its share of the processors."),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Embed on the nodes of the Ray cluster there, on at most --workers of them; auto is the one this "
+            "machine is in.",
+            metavar="auto|HOST:PORT",
+        ),
+    ] = None,
+    gpus: Annotated[float, typer.Option(min=0, help="GPUs that each worker of --ray takes of its node.")] = 0,
     index: Annotated[
         bool, typer.Option("--index/--no-index", help="Build the index when there is enough for one.")
     ] = True,
@@ -107,8 +116,8 @@ def sync(
     so. Rows that --where leaves out (deleted ones, say) are as if they were gone. Should most of your questions be
     gone, or have no text any more, it changes nothing and exits with 4 until you say --allow-gone.
 
-    With --workers, processes of their own embed; one that dies is started again. Whether with or without, workers on
-    other machines may join: tagdb work.
+    With --workers, processes of their own embed; one that dies is started again. With --ray they run on the machines of
+    a Ray cluster (extra tagdb[ray]). Whether with or without, workers on other machines may join: tagdb work.
 
     question_id may be any integer, a uuid or a text: the labels have the type that the first sync finds. Another one is
     refused later until you say --new-keys, which keeps the vectors of all texts that are still there.
@@ -124,6 +133,8 @@ def sync(
         tagdb sync --text title
 
         tagdb sync --workers 4
+
+        tagdb sync --ray auto
 
         tagdb sync --source-sql 'SELECT id AS question_id, subject AS text FROM tickets'
 
@@ -148,11 +159,13 @@ def sync(
         "new_keys": new_keys,
         "full": full,
     }
+    if gpus and ray is None:
+        raise UsageError("--gpus is what each worker of --ray takes", hint="tagdb sync --ray auto --gpus 1")
     db = given.collection()
     if dry_run:
         given.print_result(db.plan(**what), _print_plan)
         return
-    result = db.sync(**what, batch_size=batch_size, index=index, workers=workers)
+    result = db.sync(**what, batch_size=batch_size, index=index, workers=workers, ray=ray, gpus=gpus)
     given.print_done(result, _print_result)
     if result.failed and given.quiet and not given.json:
         given.reporter().warn(f"{result.failed:,} texts failed: tagdb status says why")

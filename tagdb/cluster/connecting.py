@@ -61,12 +61,14 @@ def connected(address: str) -> Iterator[Cluster]:
     Raises
     ------
     UsageError : the address is of another form than `checked` takes
-    Unavailable : Ray is not installed, no cluster is there, or versions differ
+    Unavailable : Ray is not installed, no cluster is there, or versions differ, or the program around us is connected
+        to another one
     """
     checked(address)
     ray = _module()
     cluster = Cluster(ray)
     if ray.is_initialized():
+        _require_this_one(ray, address)
         _require_same_versions(cluster)
         yield cluster
         return
@@ -148,6 +150,19 @@ def _require_answer(place: str) -> None:
             f"no Ray cluster is at {place}: {error.strerror or error}",
             hint="ray status says where it is; its port is that of ray start --head, 6379 by default",
         ) from error
+
+
+def _require_this_one(ray: Any, address: str) -> None:
+    """Pass where the cluster that is joined already is the one at an address, by whatever name of its machine."""
+    if address == "auto":
+        return
+    _require_answer(address)
+    joined: str = ray.get_runtime_context().gcs_address
+    if joined.rpartition(":")[2] != address.rpartition(":")[2]:
+        raise Unavailable(
+            f"this program is connected to the Ray cluster at {joined}, not to the one at {address}",
+            hint=f"--ray {joined}, or ray.shutdown() first",
+        )
 
 
 def _not_joined(place: str, error: Exception) -> TagdbError:

@@ -72,16 +72,20 @@ class Crew:
             self.workers.append(Worker(self._cluster, node, self._cluster.host(node, self._gpus)))
         self._make(self.workers)
 
-    def mend(self, worker: Worker) -> Worker | None:
-        """Start a worker that died again, in its place; None, and one less, where its node is gone or it dies often."""
+    def mend(self, worker: Worker, *, anew: bool = False) -> Worker | None:
+        """Start a worker that died again, in its place; None, and one less, where its node is gone or it dies often.
+
+        How often is counted `anew` where there is reason to go on.
+        """
         if worker not in self.workers:
             return None
         self.workers.remove(worker)
         self._cluster.end(worker.host)
-        if worker.restarts >= MOST_RESTARTS or not self._cluster.is_alive(worker.node):
+        restarts = 0 if anew else worker.restarts
+        if restarts >= MOST_RESTARTS or not self._cluster.is_alive(worker.node):
             return None
         host = self._cluster.host(worker.node, self._gpus)
-        again = Worker(self._cluster, worker.node, host, worker.restarts + 1)
+        again = Worker(self._cluster, worker.node, host, restarts + 1)
         try:
             self._make([again])
         except Unavailable:

@@ -24,10 +24,11 @@ class Host:
 
     Args:
         cpus: how many processors the process may use.
+        gpus: how much of the node's GPUs, which Ray chooses.
     """
 
-    def __init__(self, cpus: int) -> None:
-        _bound(cpus)
+    def __init__(self, cpus: int, gpus: float) -> None:
+        _bound(cpus, gpus)
         self._object: Any = None
 
     def make(self, factory: str, **arguments: Any) -> Outcome:
@@ -52,10 +53,12 @@ def named(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def _bound(cpus: int) -> None:
+def _bound(cpus: int, gpus: float) -> None:
     """Let libraries that are loaded later use so many processors, and no more of a GPU's memory than they need."""
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(cpus)
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(cpus)
     os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+    if not gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # which Ray leaves as it is
     with suppress(ImportError):
         importlib.import_module("pyarrow")  # loaded after TensorFlow, its allocator crashes

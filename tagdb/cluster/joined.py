@@ -21,7 +21,7 @@ class Lost(Exception):
 
 @dataclass(frozen=True)
 class Node:
-    """A machine of the cluster, and how many processors and GPUs of it nobody else has asked for."""
+    """A machine of the cluster, or a share of one, and how many processors and GPUs of it nobody else has asked for."""
 
     id: str
     address: str
@@ -36,7 +36,10 @@ class Cluster:
         self._ray = ray
 
     def nodes_with_room(self, gpus: float = 0) -> list[Node]:
-        """Return the nodes with a processor free, and so much of a GPU, those with most of them first.
+        """Return the nodes with a processor free, those with most of them first.
+
+        Where each process is to have so many `gpus`, a node is there once for each that it has room for, with its share
+        of the processors.
 
         Raises
         ------
@@ -45,11 +48,11 @@ class Cluster:
         alive = self._alive()
         with held_back():
             free = self._ray._private.state.available_resources_per_node()  # noqa: SLF001
-        nodes = [
-            Node(each, address, int(free.get(each, {}).get("CPU", 0)), free.get(each, {}).get("GPU", 0.0))
-            for each, address in alive.items()
-        ]
-        able = [node for node in nodes if node.cpus and node.gpus >= gpus]
+        able: list[Node] = []
+        for each, address in alive.items():
+            cpus, its_gpus = (free.get(each, {}).get(kind, 0.0) for kind in ("CPU", "GPU"))
+            shares = int(min(cpus, its_gpus // gpus)) if gpus else min(1, int(cpus))
+            able += [Node(each, address, int(cpus) // shares, its_gpus / shares) for _ in range(shares)]
         if not able:
             wanted = f"a processor and {gpus:g} GPUs" if gpus else "a processor"
             raise Unavailable(
@@ -75,7 +78,7 @@ class Cluster:
         """Begin to start a process on a node, on all of its processors that are free; it is not waited for."""
         options = {"num_cpus": node.cpus, "num_gpus": gpus, "max_restarts": 0, "max_task_retries": 0}
         with held_back():
-            return self._ray.remote(Host).options(**options, **_only_on(node.id)).remote(node.cpus)
+            return self._ray.remote(Host).options(**options, **_only_on(node.id)).remote(node.cpus, gpus)
 
     def end(self, host: Any) -> None:
         """End a process, whatever it is doing."""

@@ -98,12 +98,15 @@ class Working(Opened):
         max_tokens: int = _MAX_TOKENS,
         index: bool = True,
         workers: int | None = None,
+        ray: str | None = None,
+        gpus: float = 0.0,
     ) -> Synced:
         """Embed what changed, renew tag vectors, and write the labels that are due.
 
         It may be stopped at any time: what is committed stays, and the next sync goes on from there. With `workers`,
-        so many processes of their own embed, and not this one. With `full`, all questions are compared, also where
-        changes are captured.
+        so many processes of their own embed, and not this one. `ray` is the address of a Ray cluster ("auto" on a
+        machine of one) on whose nodes workers embed, at most `workers` of them, each with so many of its node's `gpus`.
+        With `full`, all questions are compared, also where changes are captured.
 
         Raises
         ------
@@ -112,11 +115,16 @@ class Working(Opened):
             than the stored ones and `new_keys` does not say that they may be; nothing was changed
         QueryRefused : the SQL cannot be run; nothing was changed
         EmbedderUnavailable : the model's files are not here, or are no longer those the vectors were made with
+        Unavailable : there is no such cluster, or it cannot work on this database, or no worker is left
         """
         from tagdb.pipeline import sync
 
         if workers is not None and workers < 1:
             raise UsageError(f"{workers} workers embed nothing", hint="db.sync(workers=1), or leave it out")
+        if gpus < 0 or (gpus and ray is None):
+            raise UsageError(
+                "gpus are those that each worker of a Ray cluster takes", hint='db.sync(ray="auto", gpus=1)'
+            )
         with self._at_work() as database:
             result = sync.sync(
                 database,
@@ -128,7 +136,7 @@ class Working(Opened):
                 index=index,
                 allow_gone=allow_gone,
                 new_keys=new_keys,
-                workers=workers,
+                workers=None if workers is None and ray is None else sync.Workers(workers, ray, gpus),
                 full=full,
             )
         return Synced.of(result)

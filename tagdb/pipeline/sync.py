@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
+from tagdb import cluster
 from tagdb.db import sourceviews
 from tagdb.db.connection import Database, Session
 from tagdb.db.source import PRESETS, Choice
@@ -18,10 +19,10 @@ from tagdb.pipeline.running.locking import exclusive
 from tagdb.pipeline.running.recording import Counts, recorded
 from tagdb.pipeline.syncing import captured, comparing, embedding, indexing, moved, tag_vectors
 from tagdb.pipeline.syncing.comparing import Changes, Compared
-from tagdb.pipeline.syncing.embedding import NO_TOKEN, Embedded, Loader
+from tagdb.pipeline.syncing.embedding import NO_TOKEN, Embedded, Loader, Workers
 from tagdb.pipeline.syncing.moved import Look
 
-__all__ = ["PRESETS", "Changes", "Choice", "SyncResult", "sync"]
+__all__ = ["PRESETS", "Changes", "Choice", "SyncResult", "Workers", "sync"]
 
 _MANY = 0.25
 """From this share of new vectors on, building the index anew is quicker than growing it row by row."""
@@ -71,14 +72,14 @@ def sync(
     index: bool = True,
     allow_gone: bool = False,
     new_keys: bool = False,
-    workers: int | None = None,
+    workers: Workers | None = None,
     load: Loader | None = None,
     keep_idle: bool = True,
     full: bool = False,
 ) -> SyncResult:
     """Bring texts, vectors, tag centroids and labels to what the user's tables say now.
 
-    Texts are embedded by this process, or by so many `workers` that it starts; others may join with `tagdb work`.
+    Texts are embedded by this process, or by the `workers` that it starts; others may join with `tagdb work`.
 
     Every step commits by itself and takes up what an earlier, interrupted run left; a second run writes nothing. A
     change of the source and the texts it gives are one step. With `full`, everything is compared, whatever is known of
@@ -92,7 +93,10 @@ def sync(
         the stored ones and `new_keys` does not say that they may be; nothing was changed
     QueryRefused : the SQL of `choice` cannot be run; nothing was changed
     EmbedderUnavailable : the model's files are not here, or are no longer those the vectors were made with
+    Unavailable : there is no such cluster of `workers`, or none of them is left; what was done is kept
     """
+    if workers and workers.ray is not None:
+        cluster.checked(workers.ray)
     args = {
         "text": choice.preset,
         "source_sql": choice.sql,
@@ -103,7 +107,8 @@ def sync(
         "max_tokens": max_tokens,
         "allow_gone": allow_gone or None,
         "new_keys": new_keys or None,
-        "workers": workers,
+        "workers": workers and workers.count,
+        "ray": workers and workers.ray,
         "full": full or None,
     }
     with (
@@ -176,7 +181,7 @@ class _Run:
     block_size: int | None
     index: bool
     run: int
-    workers: int | None
+    workers: Workers | None
 
     def __post_init__(self) -> None:
         self.embedder: StoredEmbedder = self.compared.embedder

@@ -14,7 +14,8 @@ from tagdb import cluster
 from tagdb.db.connection import Database
 from tagdb.errors import Unavailable
 from tests.pipeline import stored
-from tests.pipeline.world import wait_until
+from tests.pipeline.working.conftest import QUESTIONS
+from tests.pipeline.world import World, wait_until
 
 LABELS = [("java", "python", "ruby")[number % 3] for number in range(900)]
 _MEMORY = 80 << 20
@@ -108,3 +109,11 @@ def labelled(database: Database) -> Database:
     repeated = [place for place in range(len(texts)) for _ in range(1 + place % 7 // 5)]
     stored.fill(database, [texts[n] for n in repeated], vectors, labels=[LABELS[n] for n in repeated])
     return database
+
+
+@pytest.fixture
+def world(database: Database, tiny_embedder: Path) -> World:
+    """120 questions that wait for their vectors."""
+    made = World(database, tiny_embedder)
+    made.put(QUESTIONS)
+    return made

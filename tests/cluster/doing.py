@@ -11,7 +11,12 @@ import numpy as np
 
 from tagdb.db.connection import Database
 from tagdb.errors import InputRefused
+from tagdb.models import Embedder
+from tagdb.pipeline.embedders import travelling
+from tagdb.pipeline.embedders.registry import StoredEmbedder
 from tagdb.pipeline.learning.shares import Shares
+from tagdb.pipeline.syncing import clustered
+from tests.pipeline.working import stub
 
 
 class Doing:
@@ -92,3 +97,15 @@ def refuse(_database: Database, *, threads: int) -> None:
 def tell(database: Database, *, threads: int, array: np.ndarray) -> dict[str, Any]:
     """Tell what this process was given."""
     return {"dsn": database.dsn, "environment": dict(os.environ), "sum": float(array.sum()), "threads": threads}
+
+
+def _stub(files: travelling.Files, fingerprint: str) -> Embedder:
+    return stub.Stub(StoredEmbedder(1, "stub", "elmo", fingerprint, stub.DIM, "", {}, active=True))
+
+
+def embed_slowly(database: Database, **given: Any) -> None:
+    """Embed for a sync with the stub, which takes 50 ms for a text, and dies of some."""
+    os.environ[stub.SLOW] = "0.05"
+    stub.install()
+    travelling.load = _stub
+    clustered.embed(database, **given)

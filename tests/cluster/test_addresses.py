@@ -15,10 +15,19 @@ from tagdb import cluster
 from tagdb.cluster import connecting
 from tagdb.errors import Unavailable, UsageError
 from tests.cli.running import tagdb
+from tests.pipeline.working.conftest import vectors
+from tests.pipeline.world import World
+
+
+@pytest.fixture(autouse=True)
+def _connected_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let other tests' cluster be out of sight."""
+    if "ray" in sys.modules:
+        monkeypatch.setattr("ray.is_initialized", lambda: False)
 
 
 @contextmanager
-def _listening(answer: bytes | None) -> Iterator[str]:
+def listening(answer: bytes | None) -> Iterator[str]:
     """Serve the address of something that is not Ray: it answers so, or never."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -63,6 +72,16 @@ def test_ray_client_is_refused_with_what_to_use_instead(labelled: object) -> Non
     assert "ray job submit" in refused.stderr
 
 
+def test_sync_refuses_what_it_cannot_reach_and_gpus_of_no_cluster(world: World) -> None:
+    assert tagdb("sync", "--ray", "nowhere").exit_code == 2
+    assert tagdb("sync", "--gpus", "1").exit_code == 2
+    assert vectors(world) == 0
+    refused = tagdb("sync", "--ray", _closed())
+    assert refused.exit_code == 3
+    assert "error: no Ray cluster is at 127.0.0.1:" in refused.stderr
+    assert world.last_run()["status"] == "failed"
+
+
 def test_address_without_anything_behind_it(labelled: object) -> None:
     began = time.monotonic()
     refused = tagdb("train", "--query", "SELECT id AS question_id, label FROM questions", "--ray", _closed())
@@ -74,13 +93,13 @@ def test_address_without_anything_behind_it(labelled: object) -> None:
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", b"N", b"\0" * 9])
 def test_something_else_that_listens(answer: bytes) -> None:
-    with _listening(answer) as address, pytest.raises(Unavailable, match=f"no Ray cluster is at {address}"):
+    with listening(answer) as address, pytest.raises(Unavailable, match=f"no Ray cluster is at {address}"):
         connecting._require_answer(address)
 
 
 def test_something_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connecting, "_ANSWER_SECONDS", 0.2)
-    with _listening(None) as address, pytest.raises(Unavailable, match="no Ray cluster is at"):
+    with listening(None) as address, pytest.raises(Unavailable, match="no Ray cluster is at"):
         connecting._require_answer(address)
 
 

@@ -15,6 +15,7 @@ from tagdb.cluster import Call, Cluster, Crew, Lost
 from tagdb.cluster.crew import MOST_RESTARTS
 from tagdb.errors import InputRefused, Unavailable
 from tests.cluster.conftest import Nodes
+from tests.cluster.test_addresses import listening
 from tests.pipeline.world import wait_until
 
 pytestmark = pytest.mark.ray
@@ -51,6 +52,15 @@ def test_node_of_another_tagdb_is_named(nodes: Nodes, monkeypatch: pytest.Monkey
     monkeypatch.setattr(config, "VERSION", "9.9.9")
     told = rf"node \d\S+ of the cluster has tagdb {theirs}, and this machine tagdb 9\.9\.9"
     with pytest.raises(Unavailable, match=told), cluster.connected(nodes.address):
+        pass
+
+
+def test_program_that_is_connected_elsewhere_is_told_so(joined: Cluster) -> None:
+    with (
+        listening(b"\0\0\0\4" + bytes(5)) as other,
+        pytest.raises(Unavailable, match=rf"is connected to the Ray cluster at \S+, not to the one at {other}"),
+        cluster.connected(other),
+    ):
         pass
 
 

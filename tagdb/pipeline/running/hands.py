@@ -51,18 +51,20 @@ def work(
     workers: int | None = None,
     gpus: float = 0,
     on_tick: Callable[[], None] = lambda: None,
+    progress: Callable[[], int] = lambda: 0,
 ) -> WorkReport:
     """Let workers do all the work there is, and return when each of them has found none left.
 
     Each calls `function`, "module:name" of a function of a Database, of `threads` and of `arguments`, in a process of
-    its own. One that dies is started again where its node lives, a few times; what it held is the function's to give
-    back, as a row lock is when its connection goes. Work that is left when all others have ended is done by one of
-    them. Processes die at once when this ends early.
+    its own. One that dies is started again where its node lives, a few times without `progress`; what it held is the
+    function's to give back, as a row lock is when its connection goes. Work that is left when all others have ended is
+    done by one of them. Processes die at once when this ends early.
 
     Parameters
     ----------
     session : holds the collection's lock for as long
     on_tick : called several times a second, to show progress, or to raise what ends the work
+    progress : gives a number that grows with the work
 
     Raises
     ------
@@ -77,14 +79,17 @@ def work(
     with nodes.crew(
         session, database, ray, reporter, factory=factory, arguments=given, workers=workers, gpus=gpus
     ) as crew:
-        return _Watch(crew, reporter, on_tick).until_all_is_done()
+        return _Watch(crew, reporter, on_tick, progress).until_all_is_done()
 
 
 class _Watch:
     """Keeps every worker at work that lives, and counts those that do not."""
 
-    def __init__(self, crew: Crew, reporter: Reporter, on_tick: Callable[[], None]) -> None:
-        self._crew, self._reporter, self._on_tick = crew, reporter, on_tick
+    def __init__(
+        self, crew: Crew, reporter: Reporter, on_tick: Callable[[], None], progress: Callable[[], int]
+    ) -> None:
+        self._crew, self._reporter, self._on_tick, self._progress = crew, reporter, on_tick, progress
+        self._done = progress()
         self._started = len(crew.workers)
         self._lost = self._restarts = 0
         self._results: list[Any] = []
@@ -104,7 +109,9 @@ class _Watch:
 
     def _replace(self, worker: Worker, lost: Lost) -> None:
         self._lost += 1
-        again = self._crew.mend(worker)
+        done = self._progress()
+        again = self._crew.mend(worker, anew=done > self._done)
+        self._done = done
         if again:
             self._restarts += 1
             self._reporter.warn(f"{lost}; it was started again")

@@ -14,15 +14,16 @@ from tagdb.models import Embedder, Reporter
 from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.embedders.registry import StoredEmbedder
 from tagdb.pipeline.running.stopping import finishing_blocks
-from tagdb.pipeline.syncing import staging
+from tagdb.pipeline.syncing import clustered, staging
 from tagdb.pipeline.syncing.blocks import NO_TOKEN
+from tagdb.pipeline.syncing.clustered import Workers
 from tagdb.pipeline.syncing.crew import Crew
 from tagdb.pipeline.syncing.seats import Seats
 from tagdb.pipeline.syncing.staging import Work
 from tagdb.pipeline.syncing.tally import Embedded, Tally
 from tagdb.pipeline.syncing.working import Worker
 
-__all__ = ["DEFAULT_MAX_TOKENS", "NO_TOKEN", "Embedded", "Loader", "embed_due", "loading"]
+__all__ = ["DEFAULT_MAX_TOKENS", "NO_TOKEN", "Embedded", "Loader", "Workers", "embed_due", "loading"]
 
 DEFAULT_MAX_TOKENS = 512
 _PAUSE_SECONDS = 0.2
@@ -56,7 +57,7 @@ def embed_due(
     limit: int | None = None,
     max_tokens: int = DEFAULT_MAX_TOKENS,
     block_size: int | None = None,
-    workers: int | None = None,
+    workers: Workers | None = None,
     moved_only: bool = False,
 ) -> None:
     """Embed every text that has neither a vector of `embedder` nor a recorded failure, at most `limit` of them.
@@ -64,7 +65,7 @@ def embed_due(
     With `moved_only`, only texts of the questions in the temporary table `moved` are looked at.
 
     Each range, of `block_size` texts or of as many as take some seconds or a little of all the time, commits on its own
-    and is counted in `done` then, whatever becomes of the next one. This process embeds, or so many `workers` that it
+    and is counted in `done` then, whatever becomes of the next one. This process embeds, or the `workers` that it
     starts; others may join. The model is loaded here only when something is due.
     """
     work = staging.stage(
@@ -106,15 +107,19 @@ def _work(
 
 
 def _have_worked(
-    database: Database, session: Session, work: Work, done: Embedded, reporter: Reporter, workers: int
+    database: Database, session: Session, work: Work, done: Embedded, reporter: Reporter, workers: Workers
 ) -> None:
     """Let processes of their own embed, and show how far all of them are."""
     with finishing_blocks() as stop, reporter.step("embedding", work.texts, "texts") as progress:
         tally = Tally(done, progress, reporter, work.run)
-        with Crew(database, workers, work, reporter) as crew:
-            while not stop.requested and session.scalar("work.is_left", run=work.run):
-                tally.wait(session, None)
-                crew.look_after(session)
-                time.sleep(_PAUSE_SECONDS)
-            crew.dismiss()
+        if workers.ray is not None:
+            clustered.have_embedded(database, session, work, workers, tally, stop, reporter)
+        else:
+            assert workers.count is not None
+            with Crew(database, workers.count, work, reporter) as crew:
+                while not stop.requested and session.scalar("work.is_left", run=work.run):
+                    tally.wait(session, None)
+                    crew.look_after(session)
+                    time.sleep(_PAUSE_SECONDS)
+                crew.dismiss()
         tally.settle(session)
