@@ -1,11 +1,11 @@
-"""HNSW indexes as tagdb builds them, and with another number format, m and ef_construction."""
+"""HNSW indexes as tagdb builds them, and with another number format, m and ef_construction, or of one bit a number."""
 
 from __future__ import annotations
 
 import re
 import struct
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scratch import value_of
@@ -16,6 +16,21 @@ from tagdb.errors import TagdbError
 
 HNSW_MAGIC = 0xA953A953
 _FORMAT = re.compile(r"(halfvec|vector)(?=\(\d+\)|_cosine_ops)")
+BITS, CENTRED_BITS = "bit", "centred bit"
+"""The sign of each number, or of what is left of it once the mean of all vectors is taken off."""
+
+_BUILD_BITS = "CREATE INDEX {index} ON tagdb.{table} USING hnsw (({bits}) bit_hamming_ops)"
+_ASK_BITS = """
+SELECT {key}, exact <=> CAST(:origin AS vector) AS distance
+FROM (
+    SELECT {columns}, embedding AS exact FROM tagdb.{table}
+    WHERE embedder_id = :embedder
+    ORDER BY {bits} <~> {origin_bits}
+    LIMIT {candidates}
+) candidate {join}
+ORDER BY distance LIMIT :k
+"""
+_MEAN = "SELECT CAST(avg(embedding) AS text) FROM (SELECT embedding FROM tagdb.{table} LIMIT 20000) AS first"
 
 
 @dataclass(frozen=True)
@@ -55,10 +70,45 @@ class Build:
     number_format: str
     m: int | None = None
     ef_construction: int | None = None
+    mean: str | None = None
+
+    @property
+    def of_bits(self) -> bool:
+        """Whether it knows one bit of each number."""
+        return self.number_format in (BITS, CENTRED_BITS)
+
+    def centred(self, session: Session, relation: Relation) -> Build:
+        """Return the same with the mean of the relation's vectors, where that is taken off."""
+        if self.number_format != CENTRED_BITS:
+            return self
+        return replace(self, mean=value_of(session, _MEAN.format(table=relation.partition)))
+
+    def query(self, relation: Relation, candidates: int) -> str:
+        """Return the query of the nearest, in the form of nearest.sql: of bits, the exact order of the candidates."""
+        if not self.of_bits:
+            return in_format(relation.sent(relation.name), self.number_format)
+        joined = relation.table == "text_vector"
+        return _ASK_BITS.format(
+            key="question_id" if joined else "tag",
+            columns="text_id" if joined else "tag",
+            join="JOIN tagdb.question USING (text_id)" if joined else "",
+            table=relation.table,
+            bits=self._bits("embedding", relation.dim),
+            origin_bits=self._bits("CAST(:origin AS vector)", relation.dim),
+            candidates=candidates,
+        )
+
+    def _bits(self, vector: str, dim: int) -> str:
+        centred = vector if self.mean is None else f"{vector} - CAST('{self.mean}' AS vector)"
+        return f"CAST(binary_quantize({centred}) AS bit({dim}))"
 
     def statement(self, relation: Relation) -> str:
         """Return the statement that builds it."""
-        statement = in_format(relation.index_statement("build"), self.number_format)
+        if self.of_bits:
+            bits = self._bits("embedding", relation.dim)
+            statement = _BUILD_BITS.format(index=relation.index, table=relation.partition, bits=bits)
+        else:
+            statement = in_format(relation.index_statement("build"), self.number_format)
         return statement + (f" WITH (m = {self.m}, ef_construction = {self.ef_construction})" if self.m else "")
 
 

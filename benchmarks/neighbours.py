@@ -6,10 +6,12 @@
 
 Each index is built by the statement of `tagdb index build` and asked by that of `tagdb nearest`, changed only in the
 number format (`halfvec`, `vector`), in m and ef_construction, and in ef_search; what is taken as it stands is marked as
-tagdb's own. Origins are held out of what is searched. Latency inside the database is that of a PL/pgSQL loop, planning
-included; "as sent" is the transaction of `tagdb nearest`, seen from the client. The passes over the ef_search take
-turns; the indexes follow one another, since two on the same vectors would get in each other's way. Where the planner
-does not take the index, the plan says "all read", and the answer is exact. Fewer than 20 tags (questions) are left out.
+tagdb's own. Of `bit` the index knows the signs of the numbers (`centred bit`: less their mean), and as many candidates
+as ef_search says are put into the exact order. Origins are held out of what is searched. Latency inside the database is
+that of a PL/pgSQL loop, planning included; "as sent" is the transaction of `tagdb nearest`, seen from the client. The
+passes over the ef_search take turns; the indexes follow one another, since two on the same vectors would get in each
+other's way. Where the planner does not take the index, the plan says "all read", and the answer is exact. Fewer than 20
+tags (questions) are left out.
 
 Vectors are drawn from a mixture, or copied from a database of tagdb, all or a random sample; that is only read. All is
 done in a database of its own, on an embedded server of its own or on that of --db-url, and dropped after.
@@ -26,7 +28,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from hnsw import Build, Relation
+from hnsw import BITS, CENTRED_BITS, Build, Relation
 from measuring import machine, print_table
 from numpy.typing import NDArray
 from recall import ASKING, Asked, K, keep_origins, measure_relation
@@ -41,7 +43,7 @@ from tagdb.pipeline.running.opening import open_database
 
 EF_SEARCH = (40, 100, 200, 400)
 BUILDS = ("16/64", "16/128", "24/128", "24/200")
-FORMATS = ("halfvec", "vector")
+FORMATS = ("halfvec", "vector", BITS, CENTRED_BITS)
 MADE_UP_VECTORS, MADE_UP_TAGS = 100_000, 10_000
 CLUSTER = 100
 DRAWN_AT_ONCE = 16_384
@@ -180,7 +182,7 @@ def _store(session: Session, relation: Relation, numbers: NDArray[np.int64], vec
 def run(database: Database, arguments: argparse.Namespace, origin: Database | None = None) -> dict[str, Any]:
     """Do all of it in an empty database, with made-up vectors or those of another database."""
     pairs = itertools.product(arguments.formats, arguments.builds)
-    builds = [Build(number_format, *map(int, numbers.split("/"))) for number_format, numbers in pairs]
+    builds = [Build(number_format, *_m_and_ef(numbers)) for number_format, numbers in pairs]
     how = Asked(tuple(arguments.ef_search), arguments.rounds)
     results: list[dict[str, Any]] = []
     searched: dict[str, int] = {}
@@ -199,6 +201,11 @@ def run(database: Database, arguments: argparse.Namespace, origin: Database | No
                 results += measure_relation(session, relation, origins, builds, how)
         settings = {name: str(value_of(session, f"SHOW {name}")) for name in SETTINGS}
     return {"settings": settings, "searched": searched, "dim": offers[0].relation.dim, "results": results}
+
+
+def _m_and_ef(numbers: str) -> tuple[int, int]:
+    m, ef_construction = numbers.split("/")
+    return int(m), int(ef_construction)
 
 
 def main() -> None:
@@ -223,7 +230,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tags", type=int, help=size.format("tag", MADE_UP_TAGS))
     parser.add_argument("--queries", type=int, default=200, help="origins for each of the two (default: 200)")
     parser.add_argument("--dim", type=int, default=1024)
-    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS)
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS[:2])
     parser.add_argument(
         "--builds", nargs="+", default=BUILDS, metavar="M/EF", help="m/ef_construction, beside tagdb's own"
     )

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from hnsw import Build, Relation, build_index, in_format, shipped_format
+from hnsw import Build, Relation, build_index, shipped_format
 from measuring import interleaved
 from numpy.typing import NDArray
 from scratch import value_of
@@ -187,16 +187,16 @@ def measure_index(
     session: Session, relation: Relation, build: Build, exact: Exact, origins: NDArray[np.float32], how: Asked
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each ef_search, whose passes take turns, after one that does not count."""
-    statement = collected(relation, in_format(relation.sent(relation.name), build.number_format))
+    statements = {ef: collected(relation, build.query(relation, ef)) for ef in how.ef_search}
     answers: dict[int, list[Answers]] = {ef: [] for ef in how.ef_search}
 
     def one_pass(ef: int) -> None:
-        answers[ef].append(ask(session, relation, statement, len(origins), ef))
+        answers[ef].append(ask(session, relation, statements[ef], len(origins), ef))
 
-    ask(session, relation, statement, len(origins), max(answers))
+    ask(session, relation, statements[max(answers)], len(origins), max(answers))
     interleaved(how.rounds, {str(ef): partial(one_pass, ef) for ef in answers})
     for ef, passes in answers.items():
-        row = {"ef_search": ef, "asked": "inside", "plan": plan(session, relation, statement, origins[0], ef)}
+        row = {"ef_search": ef, "asked": "inside", "plan": plan(session, relation, statements[ef], origins[0], ef)}
         yield row | scored(exact, passes)
 
 
@@ -209,7 +209,7 @@ def measure_relation(
     shipped, shipped_ef = Build(shipped_format(relation)), shipped_ef_search(session)
     how = replace(how, ef_search=tuple(sorted({*how.ef_search, shipped_ef})))
     met: set[Build] = set()
-    for build in [shipped, *builds]:
+    for build in [shipped, *(each.centred(session, relation) for each in builds)]:
         if build in met:
             continue
         built = build_index(session, relation, build)

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import data_path
 import data_path_ways
+import hnsw
 import neighbours
 import recall
 import scratch
@@ -142,6 +143,16 @@ def test_a_poor_index_has_a_poor_recall_and_a_wide_search_of_tagdbs_own_a_good_o
     assert recall[2, 1] < 0.7
     assert recall[2, 1] <= recall[2, 400] < recall[16, 400]
     assert recall[16, 400] > 0.98
+
+
+def test_bits_are_candidates_for_the_exact_order(database: Database) -> None:
+    given = asked(
+        vectors=400, tags=0, queries=20, formats=[hnsw.BITS, hnsw.CENTRED_BITS], builds=["16/64"], ef_search=[10, 400]
+    )
+    report = neighbours.run(database, given)
+    found = {(row["index"], row["ef_search"]): row["recall@10"] for row in report["results"] if "ef_search" in row}
+    for number_format in given.formats:
+        assert found[number_format, 10] < found[number_format, 400] == 1
 
 
 def test_vectors_of_a_database_are_copied_and_left_alone(database: Database) -> None:
