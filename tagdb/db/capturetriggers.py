@@ -70,7 +70,7 @@ def _drop_functions(session: Session) -> int:
 
 
 def _require_fit(session: Session, read: Iterable[Row]) -> None:
-    hint = "take the changes of what it reads itself into tables, or go on without capture"
+    hint = "read ordinary tables instead, those below a view: tagdb sync --source-sql …; or go on without capture"
     if beyond := capture.beyond_rows(session):
         raise InputRefused(beyond, hint="leave that out of --source-sql and --where, or go on without capture")
     for table in read:
