@@ -7,8 +7,9 @@
 Made-up questions, each with a title and three of 20,000 tags (few of them popular), are synced with a made-up
 embedder: a text's vector is drawn from its hash, so that embedding costs next to nothing and what is measured is the
 rest. Labels are those of a classifier trained on a sample. Then, without and with capture: a sync with nothing to do,
-and one after so many edits (of a tag, of a title, new questions and deleted ones, a quarter each); and an INSERT of
-10,000 questions and one of their tags. Seconds are those of `sync` itself, without the start of a process.
+and one after so many edits (of a tag, of a title, new questions and deleted ones, a quarter each); seconds are those of
+`sync` itself, without the start of a process. And, in turn with the triggers and without, what writing costs: an INSERT
+of 10,000 questions, one of their tags, and updates.
 
 The work is done in a database of its own, on an embedded server of its own or on that of --db-url, and dropped after.
 """
@@ -21,7 +22,7 @@ import os
 import statistics
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 from scratch import add_embedder, scratch_database, value_of
 
 from tagdb import config
-from tagdb.db.connection import Database
+from tagdb.db.connection import Database, Session
 from tagdb.models import Silent
 from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.embedders.registry import StoredEmbedder
@@ -41,6 +42,7 @@ from tagdb.pipeline.sync import Choice, sync
 DIM = 64
 TAGS = 20_000
 INSERTED = 10_000
+TURNS = 15
 TABLES = """
 CREATE TABLE questions (id bigint PRIMARY KEY, title text, label text, created_at timestamptz);
 CREATE TABLE tags (question_id bigint, position smallint, tag text, PRIMARY KEY (question_id, position));
@@ -120,30 +122,49 @@ def edited(database: Database, edits: int) -> float:
     return timed(database)
 
 
-def written(database: Database) -> dict[str, float]:
-    """Return the seconds of an INSERT of questions, of one of their tags, and of an UPDATE of no interest; undone."""
+def written(database: Database) -> list[dict[str, Any]]:
+    """Return what writing costs without the triggers and with them, in turn, each time undone.
+
+    Of the statements the medians of seconds, and the median of what each turn gives for the second way to the first.
+    """
     with database.session() as session:
         last: int = value_of(session, "SELECT max(id) FROM questions")
-    questions, tags = FILL.format(first=last + 1, last=last + INSERTED, tags=TAGS).strip().split(";\n")
-    taken = {
-        f"INSERT of {INSERTED:,} questions": run_sql(database, questions),
-        f"INSERT of their {3 * INSERTED:,} tags": run_sql(database, tags.rstrip(";\n")),
-        f"UPDATE of {INSERTED:,} labels": run_sql(database, f"UPDATE questions SET label = 'x' WHERE id > {last}"),
-    }
-    taken["UPDATE of one title"] = statistics.median(one_by_one(database, last + 1))
-    run_sql(database, f"DELETE FROM tags WHERE question_id > {last}; DELETE FROM questions WHERE id > {last}")
-    return taken
+        questions, tags = FILL.format(first=last + 1, last=last + INSERTED, tags=TAGS).strip().split(";\n")
+        statements = {
+            f"INSERT of {INSERTED:,} questions": questions,
+            f"INSERT of their {3 * INSERTED:,} tags": tags.rstrip(";\n"),
+            f"UPDATE of {INSERTED:,} labels": f"UPDATE questions SET label = 'x' WHERE id > {last}",
+            "UPDATE of one title": f"UPDATE questions SET title = 'another title' WHERE id = {last + 1}",
+        }
+        turns = [[_statements(session, statements.values(), fire) for fire in (False, True)] for _ in range(TURNS)]
+    rows: list[dict[str, Any]] = []
+    for number, name in enumerate(statements):
+        without, captured = ([turn[way][number] for turn in turns] for way in (0, 1))
+        rows.append(
+            {
+                "what": name,
+                "without": statistics.median(without),
+                "captured": statistics.median(captured),
+                "times": statistics.median(b / a for a, b in zip(without, captured, strict=True)),
+            }
+        )
+    return rows
 
 
-def one_by_one(database: Database, first: int) -> list[float]:
-    """Return the seconds of updates of one row each, all in one session."""
-    seconds: list[float] = []
-    with database.session() as session:
-        for number in range(first, first + 300):
+def _statements(session: Session, statements: Iterable[str], fire: bool) -> list[float]:
+    """Return the seconds of statements in a transaction that is undone."""
+    session.begin()
+    try:
+        if not fire:
+            session.run_script("ALTER TABLE questions DISABLE TRIGGER USER; ALTER TABLE tags DISABLE TRIGGER USER")
+        taken: list[float] = []
+        for statement in statements:
             started = time.perf_counter()
-            session.run_script(f"UPDATE questions SET title = 'another title' WHERE id = {number}")
-            seconds.append(time.perf_counter() - started)
-    return seconds
+            session.run_script(statement)
+            taken.append(time.perf_counter() - started)
+        return taken
+    finally:
+        session.roll_back()
 
 
 def measure(database: Database, edits: int, rounds: int) -> dict[str, float]:
@@ -156,9 +177,6 @@ def measure(database: Database, edits: int, rounds: int) -> dict[str, float]:
     for _ in range(rounds):
         note("sync, nothing to do", timed(database))
         note(f"sync after {edits:,} edits", edited(database, edits))
-        for name, seconds in written(database).items():
-            note(name, seconds)
-        timed(database)
     return {name: statistics.median(each) for name, each in rows.items()}
 
 
@@ -177,6 +195,7 @@ def run(database: Database, arguments: argparse.Namespace) -> list[dict[str, Any
         capturing.switch_on(database, {}, Silent())
         first = timed(database)
         captured = measure(database, arguments.edits, arguments.rounds)
+        writes = written(database)
         full = timed(database, full=True)
     finally:
         registry.load = load
@@ -184,7 +203,12 @@ def run(database: Database, arguments: argparse.Namespace) -> list[dict[str, Any
         {"what": name, "without": without[name], "captured": captured[name], "times": captured[name] / without[name]}
         for name in without
     ]
-    return [*rows, {"what": "first sync with capture", "captured": first}, {"what": "sync --full", "captured": full}]
+    return [
+        *rows,
+        *writes,
+        {"what": "first sync with capture", "captured": first},
+        {"what": "sync --full", "captured": full},
+    ]
 
 
 def main() -> None:
