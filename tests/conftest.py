@@ -20,13 +20,14 @@ from tagdb.db.embedded import SUPERUSER, EmbeddedServer
 from tagdb.db.rights import quoted
 from tests import elsewhere
 from tests.elmo.weights import write_random_elmo
+from tests.examples import SAME_EACH_RUN, examples
 
 if elsewhere.SCHEMA != DEFAULT_SCHEMA:
     elsewhere.work_in(elsewhere.SCHEMA)
 
 # A landing must not hang on the luck of the draw; at a desk every run looks somewhere else.
-hypothesis.settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
+hypothesis.settings.register_profile("ci", derandomize=True, max_examples=examples(100))
+if SAME_EACH_RUN:
     hypothesis.settings.load_profile("ci")
 
 _NUMBERS = itertools.count()

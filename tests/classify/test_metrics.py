@@ -15,6 +15,7 @@ from sklearn.metrics import accuracy_score, classification_report, f1_score
 
 from tagdb.classify import Metrics, largest, metrics_from_confusion, render_confusion, render_report
 from tagdb.errors import InputRefused
+from tests.examples import examples
 
 confusions = st.integers(2, 6).flatmap(lambda n: hnp.arrays(np.int64, (n, n), elements=st.integers(0, 30)))
 
@@ -128,7 +129,7 @@ def test_confusion_shows_each_count_under_its_name() -> None:
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(st.integers(2, 50), st.integers(1, 60), st.integers(60, 200))
 def test_confusion_of_any_size_fits_the_width_and_shows_every_count(n: int, length: int, width: int) -> None:
     counts = np.arange(1000, 1000 + n * n).reshape(n, n)

@@ -23,6 +23,7 @@ from tagdb.classify.standardise import Moments
 from tagdb.classify.streaming import Objective, RowsHere
 from tagdb.errors import InputRefused, Unavailable
 from tests.classify.test_fit import Codes, Matrix, Weights, _names, _problem
+from tests.examples import examples
 
 
 def _spilled(folder: Path, X: Matrix, y: Codes, weight: Weights, n_classes: int, at_once: int = 700) -> SpilledRows:
@@ -58,7 +59,7 @@ def test_fit_is_the_one_in_memory(tmp_path: Path, n_classes: int, seed: int) -> 
     assert set(streamed.versions) == {"scipy", "numpy"}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(
     n=st.integers(8, 300),
     dim=st.integers(1, 9),

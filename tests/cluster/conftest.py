@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -71,7 +73,11 @@ def _nodes(short_folder: Path) -> Iterator[Nodes]:
         made = Nodes(Cluster(initialize_head=True, head_node_args=head), spilled)
         made.complete()
     yield made
-    made.cluster.shutdown()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        made.cluster.shutdown()
+        del made.cluster
+        gc.collect()
 
 
 @pytest.fixture
@@ -81,7 +87,16 @@ def nodes(_nodes: Nodes) -> Nodes:
     return _nodes
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(autouse=True)
+def _what_ray_leaves_open() -> Iterator[None]:
+    """Collect Ray's log files, which it does not close, before a test of something else has to answer for them."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.fixture(scope="module")
 def _joined(_nodes: Nodes) -> Iterator[cluster.Cluster]:
     with cluster.connected(_nodes.address) as found:
         yield found
@@ -89,7 +104,7 @@ def _joined(_nodes: Nodes) -> Iterator[cluster.Cluster]:
 
 @pytest.fixture
 def joined(nodes: Nodes, _joined: cluster.Cluster) -> cluster.Cluster:
-    """The cluster, joined once for all tests from the first one on that asks for it."""
+    """The cluster, joined once for all tests of a file from the first one on that asks for it."""
     wait_until(lambda: room(_joined) == 2)
     return _joined
 

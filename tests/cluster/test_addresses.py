@@ -19,13 +19,6 @@ from tests.pipeline.working.conftest import vectors
 from tests.pipeline.world import World
 
 
-@pytest.fixture(autouse=True)
-def _connected_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let other tests' cluster be out of sight."""
-    if "ray" in sys.modules:
-        monkeypatch.setattr("ray.is_initialized", lambda: False)
-
-
 @contextmanager
 def listening(answer: bytes | None) -> Iterator[str]:
     """Serve the address of something that is not Ray: it answers so, or never."""

@@ -119,7 +119,7 @@ def test_signal_ends_all_workers_and_the_next_sync_goes_on(
         [sys.executable, "-c", CALLED, nodes.address], stderr=subprocess.PIPE, text=True, env=os.environ
     )
     try:
-        wait_until(lambda: workers_at_work(world) == 2)
+        wait_until(lambda: workers_at_work(world) == 2, seconds=120)
         process.send_signal(signum)
         _, told = process.communicate(timeout=30)
     finally:

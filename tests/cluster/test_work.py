@@ -151,7 +151,7 @@ def test_signal_ends_it_with_all_its_workers(
     command = [sys.executable, "-c", SLOW_TRAIN, stored.LABELLED, nodes.address]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
     try:
-        wait_until(lambda: stored.column(labelled, "SELECT to_regclass('tagdb.training_place')") != [None])
+        wait_until(lambda: stored.column(labelled, "SELECT to_regclass('tagdb.training_place')") != [None], seconds=120)
         process.send_signal(signum)
         output, told = process.communicate(timeout=30)
     finally:

@@ -18,8 +18,9 @@ from hypothesis.extra import numpy as arrays
 from tagdb.db import copy
 from tagdb.db.connection import Database, Session
 from tagdb.errors import ConnectionFailed, DatabaseError
+from tests.examples import examples
 
-_MANY = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_MANY = settings(deadline=None, max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 _FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 _EXTREMES = np.array([0.0, -0.0, 1e-45, -1e-45, 1.1754944e-38, 3.4028235e38, -3.4028235e38, 1 / 3], dtype=np.float32)

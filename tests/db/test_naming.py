@@ -15,6 +15,7 @@ from tagdb.db import naming, queries, resources, schema
 from tagdb.db.connection import Database, Session
 from tagdb.db.rights import quoted
 from tagdb.errors import SchemaMismatch, UsageError
+from tests.examples import examples
 
 MADE = """
 CREATE SCHEMA tagdb; -- it's where tagdb.kept lies
@@ -96,7 +97,7 @@ def _expected(name: str, braces: str) -> tuple[object, ...]:
 
 
 @pytest.mark.usefixtures("written")
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=_names())
 def test_every_name_reaches_postgresql_in_every_way(shared_session: Session, name: str) -> None:
     session = Session(shared_session.connection, schema=name)

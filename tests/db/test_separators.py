@@ -12,6 +12,7 @@ from tagdb.db import separators, source, sourceviews
 from tagdb.db.connection import Database, Session
 from tagdb.db.source import Choice
 from tagdb.errors import InputRefused, QueryRefused
+from tests.examples import examples
 from tests.pipeline.stored import Listener
 
 TAGS_SQL = "SELECT id, tags AS tag FROM post"
@@ -80,7 +81,7 @@ def test_text_is_taken_apart(session: Session, separator: str, text: str | None,
     assert _tags(session) == tags
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     text=st.text(alphabet="ab;,|<>[] \t\\'\"%:{}é", max_size=14),
     separator=st.text(alphabet=";,|<>[] \\'\"%:{}", min_size=1, max_size=2),

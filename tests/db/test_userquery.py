@@ -13,6 +13,7 @@ from tagdb.db import userquery
 from tagdb.db.connection import Database, Session
 from tagdb.db.translation import translated
 from tagdb.errors import InputRefused, QueryRefused, TagdbError, Unavailable
+from tests.examples import examples
 
 _PREPARATION = """
 CREATE TABLE questions (id bigint PRIMARY KEY, title text, label text);
@@ -202,7 +203,7 @@ _PIECES = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pieces=st.lists(_PIECES, min_size=1, max_size=12))
 def test_no_combination_of_pieces_gets_through_to_the_table(session: Session, pieces: list[str]) -> None:
     try:

@@ -17,6 +17,7 @@ from tagdb.db.embedded import EmbeddedServer
 from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.running.locking import exclusive
 from tests.door.conftest import QUESTIONS
+from tests.door.test_watch import CONNECTIONS
 from tests.pipeline.world import World, load_once
 
 PASSWORD = "s3cr3t-pa55"
@@ -97,7 +98,7 @@ def test_no_connection_stays_between_calls(world: World) -> None:
     db = tagdb.connect()
     db.sync()
     db.nearest("java")
-    assert world.scalar("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()") == 1
+    assert world.scalar(CONNECTIONS) == 1
 
 
 def test_threads_share_one_and_have_one_each(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

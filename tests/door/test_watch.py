@@ -13,7 +13,9 @@ from tagdb.pipeline.embedders import registry
 from tests.door.conftest import QUESTIONS
 from tests.pipeline.world import World, load_once
 
-CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+CONNECTIONS = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'
+"""
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from tagdb.elmo.options import parse_options
 from tagdb.errors import InputRefused, WeightsError
 from tests.elmo.reference import ReferenceElmo
 from tests.elmo.weights import elmo_options, random_weights, write_elmo, write_random_elmo
+from tests.examples import examples
 
 TOKENS = ("java", "c++", "spring-mvc", "日本語", "é" * 40, "<S>", "</S>", "", "a", ".net")
 tokenized_texts = st.lists(st.lists(st.sampled_from(TOKENS), min_size=1, max_size=7), min_size=1, max_size=6)
@@ -111,7 +112,7 @@ def test_half_precision_weights_are_read_at_full_precision(tmp_path: Path) -> No
     )
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=examples(15))
 @given(texts=tokenized_texts, data=st.data())
 def test_a_vector_depends_on_its_text_alone(elmo: Elmo, texts: list[list[str]], data: st.DataObject) -> None:
     together = elmo.embed_tokens(texts)

@@ -21,6 +21,7 @@ from tagdb.elmo.precision import TOLERANCES
 from tagdb.errors import InputRefused, WeightsError
 from tests.elmo.reference import ReferenceElmo
 from tests.elmo.weights import write_random_elmo
+from tests.examples import examples
 
 TOKENS = ("java", "c++", "spring-mvc", "日本語", "é" * 40, "<S>", "</S>", "", "a", ".net")
 TEXTS = [["java"], ["c++", "日本語", "a"], ["a", "a", "", "é" * 40, "<S>", ".net", "spring-mvc"]]
@@ -77,7 +78,7 @@ def loaded(directory: Path) -> tuple[FewTexts, Elmo]:
     return FewTexts.load(directory), Elmo.load(directory)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(texts=st.lists(st.lists(st.sampled_from(TOKENS) | st.text(), min_size=1, max_size=9), min_size=1, max_size=5))
 def test_any_tokens_have_the_vectors_that_the_encoder_gives(
     loaded: tuple[FewTexts, Elmo], texts: list[list[str]]

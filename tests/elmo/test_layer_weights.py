@@ -13,6 +13,7 @@ from tagdb.elmo import Elmo
 from tagdb.elmo.options import parse_options
 from tests.elmo.reference import ReferenceElmo
 from tests.elmo.weights import elmo_options, random_weights, write_elmo
+from tests.examples import examples
 
 TEXTS = [["java"], ["how", "to", "java"], ["c++", "c++", "how", "日本語"]]
 texts_of_tokens = st.lists(
@@ -48,7 +49,7 @@ def test_weighted_vectors_equal_the_definition(tmp_path: Path, layer_weights: li
     assert np.abs(vectors - [reference.embed(text) for text in TEXTS]).max() > 0.05
 
 
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=examples(8))
 @given(texts=texts_of_tokens)
 def test_the_plain_mean_is_the_mean_of_the_single_layers(
     mean: Elmo, single_layers: list[Elmo], texts: list[list[str]]

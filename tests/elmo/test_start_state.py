@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tagdb.elmo import Elmo
 from tests.elmo.reference import ReferenceElmo
 from tests.elmo.weights import write_random_elmo
+from tests.examples import examples
 
 START_TEXT = "read  This once\nfirst"
 START_TOKENS = ["read", "This", "once", "first"]
@@ -50,7 +51,7 @@ def test_the_start_text_is_split_and_lower_cased_as_texts_are(tmp_path: Path) ->
     np.testing.assert_allclose(elmo.embed(["JAVA?"])[0], expected, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=examples(10))
 @given(texts=st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4), min_size=1, max_size=5))
 def test_nothing_is_carried_from_text_to_text(warm: Elmo, texts: list[list[str]]) -> None:
     alone = np.concatenate([warm.embed_tokens([text]) for text in texts])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tagdb.elmo._tensorflow import tf
 from tagdb.elmo.tokenizers import SPACES, TOKENIZERS, WHITESPACE, WORDS, tokenize
+from tests.examples import examples
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_spaces_alone_split_where_that_is_asked_for(text: str, tokens: list[str]
     assert tokenize(text, SPACES, lowercase=False) == tokens
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 @given(st.lists(st.text(st.sampled_from(" \t\n\r\x00\u00a0\u3000aé.日"), max_size=12), min_size=1, max_size=20))
 def test_spaces_are_where_tensorflow_splits(texts: list[str]) -> None:
     tokens = [tokenize(text, SPACES, lowercase=False) for text in texts]

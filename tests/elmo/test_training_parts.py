@@ -23,6 +23,7 @@ from tagdb.elmo.training.recurrence import Clips, run_layer
 from tagdb.elmo.training.settings import Settings
 from tagdb.errors import InputRefused
 from tests.elmo.pretraining import SETTINGS, batches, tagged
+from tests.examples import examples
 
 texts_of_few_words = st.lists(
     st.lists(st.sampled_from(["a", "b", "Köln", "c++", "日本", "<S>"]), min_size=1, max_size=9).map(" ".join),
@@ -152,7 +153,7 @@ def _tokens(batch: Batch, words: set[str]) -> list[list[str]]:
     return [[names[number] for number in texts[:n, column]] for column, n in enumerate(lengths)]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(texts=texts_of_few_words, max_tokens=st.integers(2, 5), seed=st.integers(0, 3))
 def test_an_epoch_has_every_learnt_text_once_with_its_neighbours_as_targets(
     texts: list[str], max_tokens: int, seed: int

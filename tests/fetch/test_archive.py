@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tagdb.errors import EmbedderUnavailable, WeightsError
 from tagdb.fetch.archive import unpack
+from tests.examples import examples
 from tests.fetch.archives import FORMATS, archive_bytes, special_tar, tar_bytes, tree, write_archive, zip_bytes
 from tests.fetch.limits import disk_with_room_for
 
@@ -29,7 +30,7 @@ MODULE = [
 ]
 UNPACKED = {name.removeprefix("./"): content for name, content in MODULE}
 
-some = settings(max_examples=50, deadline=None)
+some = settings(max_examples=examples(50), deadline=None)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tagdb.errors import EmbedderUnavailable, WeightsError
 from tagdb.fetch import manifest
+from tests.examples import examples
 from tests.fetch.limits import disk_with_room_for
 
 _NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=8)
@@ -29,7 +30,7 @@ JSON = st.recursive(
     max_leaves=5,
 )
 
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=examples(25), deadline=None)
 
 
 @pytest.fixture

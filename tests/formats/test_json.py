@@ -426,7 +426,7 @@ class TestLimits:
             }[form]
             return peak_of_reading(content.encode())
 
-        assert peak(6) < 1.3 * peak(3)
+        assert peak(4) < 1.3 * peak(2)
 
 
 def test_broken_records_are_not_read_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:

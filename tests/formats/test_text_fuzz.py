@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tagdb.errors import TagdbError
 from tagdb.formats import ROW_NUMBER, Columns, Notes, Reading
+from tests.examples import examples
 from tests.formats.reading import read, tags_by_question
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "gb18030", "cp1251", "latin-1", "ascii"]
@@ -172,7 +173,7 @@ def test_a_flipped_byte_anywhere_harms_no_more_than_the_file(name: str, flip: in
         survives(bytes(damaged), Reading())
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     st.lists(
         st.one_of(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tagdb.db.connection import Database
 from tagdb.pipeline.importing import Columns, Reading
+from tests.examples import examples
 from tests.pipeline.tables import Imports
 
 FORMATS = {
@@ -175,7 +176,7 @@ def test_columns_named_by_the_user_and_rows_counted(imports: Imports) -> None:
 _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.dictionaries(st.integers(-(2**63), 2**63 - 1), st.tuples(_TEXT, _TEXT), min_size=1, max_size=8))
 def test_any_text_arrives_unchanged(imports: Imports, rows: dict[int, tuple[str, str]]) -> None:
     text = io.StringIO()

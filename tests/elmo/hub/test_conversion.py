@@ -21,6 +21,7 @@ from tagdb.elmo.spec import read_description
 from tagdb.errors import EmbedderUnavailable, WeightsError
 from tests.elmo.hub.modules import ElmoModule, cell_name, variable_values
 from tests.elmo.weights import elmo_options, random_weights
+from tests.examples import examples
 
 Values = dict[str, NDArray[Any]]
 CELL_PARTS = {"W_0": "kernel", "B": "bias", "W_P_0": "projection/kernel"}
@@ -53,7 +54,7 @@ def shapes(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(shape=shapes(), rows=st.sampled_from([261, 262]), scope=st.sampled_from(["", "module/"]), state=st.booleans())
 def test_every_size_is_told_from_shapes_and_every_value_kept(
     tmp_path_factory: pytest.TempPathFactory, shape: dict[str, Any], rows: int, scope: str, state: bool

@@ -18,6 +18,7 @@ from tagdb.db.connection import Database
 from tagdb.errors import DatabaseError, InputRefused
 from tagdb.models import Silent
 from tagdb.pipeline.asking.export import export_predictions
+from tests.examples import examples
 from tests.pipeline import stored
 
 AWKWARD = [
@@ -76,7 +77,7 @@ def test_csv_equals_the_table(database: Database, tmp_path: Path, probability: b
     assert [path.name for path in tmp_path.iterdir()] == ["results.CSV"]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(labels=st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1))
 def test_both_formats_bring_every_label_back(database: Database, tmp_path: Path, labels: list[str]) -> None:
     _label(database, labels)

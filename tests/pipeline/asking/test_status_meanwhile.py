@@ -20,9 +20,10 @@ from tagdb.pipeline.asking.status import status
 from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.learning.train import TrainSettings, train
 from tagdb.pipeline.sync import Choice
+from tests.examples import SAME_EACH_RUN
 from tests.pipeline.world import SPLIT_QUERY, World, encoder, expected_centroids, load_once, titled_world
 
-EVERY = int(os.environ.get("TAGDB_TEST_EVERY", "19"))
+EVERY = int(os.environ.get("TAGDB_TEST_EVERY", "38" if SAME_EACH_RUN else "19"))
 """Each case tries every so many-th statement, and each begins with another one; 1 tries them all."""
 
 CUSTOM = Choice(

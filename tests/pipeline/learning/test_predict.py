@@ -17,6 +17,7 @@ from tagdb.pipeline import sync
 from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.learning import classifiers, predict
 from tagdb.pipeline.learning.train import TrainSettings, train
+from tests.examples import examples
 from tests.pipeline import stored
 
 LABELS = "SELECT question_id, label, probability, classifier_id, text_id, xmin::text FROM tagdb.labels ORDER BY 1"
@@ -124,7 +125,7 @@ def test_sync_keeps_labels_with_their_texts(database: Database, tiny_embedder: P
     assert (after[31].label, after[31].probability) == (before[13].label, before[13].probability)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     classes=st.integers(2, 40),
     scale=st.sampled_from([1e-6, 1.0, 1e3, 1e6, 1e12]),

@@ -17,8 +17,8 @@ AS_AT_0009 = """
 UPDATE {schema}.alembic_version SET version_num = '0009';
 ALTER TABLE {schema}.source_definition DROP condition, DROP separator;
 DROP VIEW {schema}.health;
-DROP TABLE {schema}.worker, {schema}.due_range, {schema}.due, {schema}.capture, {schema}.capture_table, {schema}.captured,
-    {schema}.unfinished, {schema}.tagged
+DROP TABLE {schema}.worker, {schema}.due_range, {schema}.due;
+DROP TABLE {schema}.capture, {schema}.capture_table, {schema}.captured, {schema}.unfinished, {schema}.tagged
 """
 
 

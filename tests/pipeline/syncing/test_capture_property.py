@@ -19,6 +19,7 @@ from tagdb.models import Silent
 from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.learning.train import TrainSettings, train
 from tagdb.pipeline.sync import Choice
+from tests.examples import examples
 from tests.pipeline.capturing import PARTITIONED, assert_as_if_compared, capture_on, run, session
 from tests.pipeline.world import USER_TABLES, World, load_once
 
@@ -121,7 +122,7 @@ _STEP = st.tuples(
 
 @pytest.mark.parametrize("kind", KINDS)
 @settings(
-    max_examples=12,
+    max_examples=examples(12),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

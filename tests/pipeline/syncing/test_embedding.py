@@ -16,6 +16,7 @@ from tagdb.errors import InputRefused, WeightsError
 from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.sync import Choice
 from tagdb.pipeline.syncing import blocks, ranges, working
+from tests.examples import examples
 from tests.pipeline.world import World, assert_same_vectors, encoder, load_once
 
 _Encode = Callable[[elmo.Elmo, Sequence[Sequence[str]]], "np.ndarray"]
@@ -173,7 +174,7 @@ def test_refused_text_is_isolated_and_its_neighbours_are_done(world: World, monk
     assert_same_vectors(correct, {number: v for number, v in world.vectors().items() if number != 7})
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(n=st.integers(1, 20), data=st.data())
 def test_isolation_finds_exactly_the_refused_texts(
     n: int, data: st.DataObject, tiny_embedder: Path, monkeypatch: pytest.MonkeyPatch

@@ -15,6 +15,7 @@ from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.learning.train import TrainSettings, train
 from tagdb.pipeline.syncing import comparing, moved
 from tagdb.pipeline.syncing.moved import Moved
+from tests.examples import examples
 from tests.pipeline.world import SPLIT_QUERY, USER_TABLES, World, assert_nothing_due, load_once
 
 
@@ -130,7 +131,7 @@ def _edit(synced: World, operation: str, number: int, tags: str) -> None:
 
 
 @settings(
-    max_examples=8,
+    max_examples=examples(8),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -12,6 +12,7 @@ from tagdb.db.connection import Database, Session
 from tagdb.pipeline.sync import Choice
 from tagdb.pipeline.syncing import moved
 from tagdb.pipeline.syncing.moved import Moved
+from tests.examples import examples
 from tests.pipeline.world import World, assert_right_centroids
 
 # Two rows of a table and two transactions: which of them wrote which row, the hash of a record does not tell.
@@ -112,7 +113,7 @@ _RELOAD = st.tuples(
 
 
 @settings(
-    max_examples=12,
+    max_examples=examples(12),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

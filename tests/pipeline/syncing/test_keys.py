@@ -19,6 +19,7 @@ from tagdb.pipeline.learning.train import TrainSettings, train
 from tagdb.pipeline.sync import Choice
 from tagdb.pipeline.syncing import moved
 from tagdb.pipeline.syncing.moved import Moved
+from tests.examples import examples
 from tests.pipeline.keyed import KINDS, KeyedWorld, stored_types
 from tests.pipeline.world import assert_nothing_due, assert_same_centroids, expected_centroids, load_once
 
@@ -192,7 +193,7 @@ _EDITS = st.lists(
 
 
 @settings(
-    max_examples=6,
+    max_examples=examples(6),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -116,7 +116,7 @@ def test_write_is_seen_before_the_server_counts_it(synced: World, session: Sessi
         cursor.execute("UPDATE tags SET tag = 'other' WHERE question_id = 3 AND position = 0")
         assert not found.is_pending(session), "what is not committed is no change"
         cursor.connection.commit()
-        wait_until(lambda: found.is_pending(session), seconds=5)
+        wait_until(lambda: found.is_pending(session))
 
 
 def test_looks_take_a_small_share_of_the_time(
@@ -151,7 +151,7 @@ def test_whatever_makes_a_sync_necessary_is_pending(synced: World, session: Sess
     found = _after_sync(synced, session)
     assert not found.is_pending(session)
     synced.run(statement)
-    wait_until(lambda: found.is_pending(session), seconds=5)
+    wait_until(lambda: found.is_pending(session))
 
 
 def test_another_embedder_is_pending(synced: World, session: Session, short_folder: Path) -> None:
@@ -208,7 +208,7 @@ def test_database_is_told_that_everything_is_current_and_no_look_follows_from_it
     assert synced.scalar("SELECT lag_seconds FROM tagdb.health") < 5
     assert synced.rows("SELECT id, finished_at FROM tagdb.run") == runs
     synced.put({77: "late"})
-    wait_until(lambda: found.is_pending(session), seconds=5)
+    wait_until(lambda: found.is_pending(session))
 
 
 def test_captured_changes_tell_at_once_and_spare_every_look(

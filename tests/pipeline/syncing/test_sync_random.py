@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tagdb.db.connection import Database
 from tagdb.pipeline.embedders import registry
+from tests.examples import examples
 from tests.pipeline.world import (
     World,
     assert_same_centroids,
@@ -24,7 +25,7 @@ Edit: TypeAlias = tuple[str, int, str]
 Edits: TypeAlias = list[Edit]
 
 _SLOW = settings(
-    max_examples=8,
+    max_examples=examples(8),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -13,6 +13,7 @@ from tagdb.db.connection import Database
 from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.sync import Choice
 from tagdb.pipeline.syncing import moved, tag_vectors
+from tests.examples import examples
 from tests.pipeline.world import World, assert_right_centroids, load_once, refuse_poison
 
 
@@ -51,7 +52,7 @@ def _edit(world: World, held: dict[int, str], operation: str, number: int, value
 
 
 @settings(
-    max_examples=15,
+    max_examples=examples(15),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -18,6 +18,7 @@ from tagdb.pipeline.syncing import ranges, staging, tally
 from tagdb.pipeline.syncing.blocks import Block
 from tagdb.pipeline.syncing.ranges import Pace, Range
 from tagdb.pipeline.syncing.staging import Work
+from tests.examples import examples
 from tests.pipeline.world import World
 
 FREE_AT_ONCE = """
@@ -62,7 +63,7 @@ def sessions(database: Database, tiny_embedder: Path) -> Iterator[list[Session]]
         yield [one, two, three]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_place_is_done_exactly_once(data: st.DataObject, sessions: list[Session]) -> None:
     coordinator, *hands = sessions

@@ -78,9 +78,9 @@ def test_joined_worker_does_its_share_and_ends_with_the_sync(world: World, start
 
 
 def test_worker_that_is_killed_loses_what_it_had_at_hand_to_another_one(world: World, start: Start) -> None:
-    syncing = start(*SYNC, seconds=0.05)
+    syncing = start(*SYNC, seconds=0.15)
     wait_until(lambda: vectors(world) > 0)
-    worker = start("work", "--quiet", seconds=0.05)
+    worker = start("work", "--quiet", seconds=0.15)
     wait_until(lambda: workers_at_work(world) == 2)
     worker.kill()
     finished(syncing)
