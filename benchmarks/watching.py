@@ -1,6 +1,6 @@
 """How old a label is when a reader first sees it: `tagdb watch` beside an application that writes all the time.
 
-    python benchmarks/watching.py --rows 1000000 --writes 200 --minutes 5
+    python benchmarks/watching.py --rows 1000000 --writes 200 --minutes 10 --capture
     python benchmarks/watching.py --rows 100000 --minutes 1 --embedder ./small-elmo --json
 
 Questions with a title each, of `--texts` different ones, are synced and a classifier is trained on a part of them. Then
@@ -106,6 +106,9 @@ def _measure(database: Database, arguments: argparse.Namespace) -> dict[str, Any
     _tagdb(database, "sync", "--text", "title", "--no-index")
     _tagdb(database, "train", "--query", QUERY, "--sample", str(min(arguments.rows, 20_000)))
     _tagdb(database, "sync")
+    if arguments.capture:
+        _tagdb(database, "capture", "on")
+        _tagdb(database, "sync")
     before = _rows(database, CURRENT_AT)
     with _watching(database, arguments.every) as watch:
         while _rows(database, CURRENT_AT) == before:
@@ -115,6 +118,7 @@ def _measure(database: Database, arguments: argparse.Namespace) -> dict[str, Any
     lost, stale, left_over = _rows(database, FAULTS)[0]
     return {
         "rows": arguments.rows,
+        "capture": arguments.capture,
         "writes": writes,
         "writes/s": round(writes / (60 * arguments.minutes), 1),
         "p50 s": round(float(np.percentile(ages, 50)), 2),
@@ -237,6 +241,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--every", type=float, default=1.0, help="seconds between two polls of the watch")
     parser.add_argument("--patience", type=float, default=300.0, help="seconds for what is not seen yet at the end")
+    parser.add_argument("--capture", action="store_true", help="let triggers write down what changes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--embedder", type=Path, help="a folder with another embedder than the shipped one")
     parser.add_argument("--server", metavar="URL", help="a server to make the database on")
