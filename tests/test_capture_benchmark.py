@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tagdb.db.connection import Database
-from tagdb.pipeline.syncing import comparing
 from tagdb.pipeline.syncing.moved import Moved
+from tests.pipeline.capturing import collected_looks
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
@@ -22,15 +22,7 @@ def test_both_ways_do_the_same_and_only_one_compares_everything(
 ) -> None:
     monkeypatch.setattr(benchmark, "INSERTED", 50)
     monkeypatch.setattr(benchmark, "TURNS", 2)
-    looks: list[Moved] = []
-    compare = comparing.compare
-
-    def watch(*arguments: object, **options: object) -> comparing.Compared:
-        compared = compare(*arguments, **options)  # type: ignore[arg-type]
-        looks.append(compared.look.moved)
-        return compared
-
-    monkeypatch.setattr(comparing, "compare", watch)
+    looks = collected_looks(monkeypatch)
     arguments = argparse.Namespace(questions=400, edits=40, rounds=1, text="title")
     rows = {row["what"]: row for row in benchmark.run(database, arguments)}
     assert rows["sync after 40 edits"]["captured"] > 0

@@ -57,6 +57,18 @@ class Nodes:
         self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)
 
 
+class Warned(stored.Listener):
+    """Keeps warnings apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.warned: list[str] = []
+
+    def warn(self, message: str) -> None:
+        """Keep a line."""
+        self.warned.append(message)
+
+
 @pytest.fixture(scope="session")
 def _nodes(short_folder: Path) -> Iterator[Nodes]:
     spilled = short_folder / "spilled"

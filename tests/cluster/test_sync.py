@@ -17,25 +17,13 @@ from tagdb.pipeline.embedders import registry
 from tagdb.pipeline.sync import Choice, SyncResult, Workers, sync
 from tagdb.pipeline.syncing import clustered, ranges
 from tagdb.pipeline.syncing.tally import Tally
-from tests.cluster.conftest import Nodes, room
+from tests.cluster.conftest import Nodes, Warned, room
 from tests.pipeline.working import stub
 from tests.pipeline.working.conftest import QUESTIONS, assert_whole, vectors, workers_at_work
-from tests.pipeline.world import OnStep, World, encoder, wait_until
+from tests.pipeline.world import World, encoder, wait_until
 
 pytestmark = pytest.mark.ray
 SLOWLY = "tests.cluster.doing:embed_slowly"
-
-
-class Warned(OnStep):
-    """Keeps warnings."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda _: None)
-        self.warned: list[str] = []
-
-    def warn(self, message: str) -> None:
-        """Keep a line."""
-        self.warned.append(message)
 
 
 @pytest.fixture

@@ -24,25 +24,13 @@ from tagdb.pipeline.learning.train import TrainResult, TrainSettings
 from tagdb.pipeline.running import hands
 from tagdb.pipeline.running import nodes as running
 from tagdb.pipeline.running.locking import exclusive
-from tests.cluster.conftest import Nodes, room
+from tests.cluster.conftest import Nodes, Warned, room
 from tests.pipeline import stored
 from tests.pipeline.world import wait_until
 
 pytestmark = pytest.mark.ray
 SLOW = "tests.cluster.doing:SlowShares"
 DEADLY = "tests.cluster.doing:DeadlyShares"
-
-
-class Warned(stored.Listener):
-    """Keeps warnings apart."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.warned: list[str] = []
-
-    def warn(self, message: str) -> None:
-        """Keep a line."""
-        self.warned.append(message)
 
 
 @pytest.fixture

@@ -86,9 +86,8 @@ def assert_as_if_compared(world: World) -> None:
     assert world.versions() == before
 
 
-@pytest.fixture
-def narrow(monkeypatch: pytest.MonkeyPatch) -> list[Moved]:
-    """Collect how much each sync has compared."""
+def collected_looks(monkeypatch: pytest.MonkeyPatch) -> list[Moved]:
+    """Collect how much each sync from now on has compared."""
     found: list[Moved] = []
     compare = comparing.compare
 

@@ -27,6 +27,7 @@ from tests.pipeline.capturing import (
     begin,
     capture_on,
     captured,
+    collected_looks,
     run,
     session,
 )
@@ -39,16 +40,7 @@ _ONE, _ITS = "ALTER TABLE tags", "tagdb_capture_update"
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[Moved]:
     """Collect how much each sync has compared."""
-    found: list[Moved] = []
-    compare = comparing.compare
-
-    def collect(*arguments: object, **options: object) -> comparing.Compared:
-        compared = compare(*arguments, **options)  # type: ignore[arg-type]
-        found.append(compared.look.moved)
-        return compared
-
-    monkeypatch.setattr(comparing, "compare", collect)
-    return found
+    return collected_looks(monkeypatch)
 
 
 @pytest.fixture
